@@ -1,0 +1,72 @@
+# make help lists the targets.
+PYTHON     ?= python3
+EXPERIMENT ?= digits
+CORES      ?= $(shell getconf _NPROCESSORS_ONLN)
+
+VENV      := .venv
+BIN       := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Progress is for people, not for the log of a server.
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(if $(CI),--quiet)
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup paper test lint format lock lab clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: $(INSTALLED) ## install the pinned environment into .venv (PYTHON=python3)
+
+# --no-build-isolation: build with the pinned setuptools, which torch brings, and download nothing more.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c "$$CHECK_PYTHON"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) -r requirements.lock
+	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+define CHECK_PYTHON
+import re, sys
+needed = re.search(r'requires-python = ">=([0-9.]+)"', open("pyproject.toml").read()).group(1)
+if sys.version_info < tuple(map(int, needed.split("."))):
+    sys.exit("kanlib needs Python >= %s, but $(PYTHON) is %s; try: make setup PYTHON=python%s"
+             % (needed, sys.version.split()[0], needed))
+endef
+export CHECK_PYTHON
+
+paper: experiments/$(EXPERIMENT).yaml setup ## run an experiment, then make its tables and figures (EXPERIMENT=digits CORES=all)
+	$(BIN)/snakemake --profile profiles/local --cores $(CORES) --config experiment=$(EXPERIMENT)
+
+# Runs only where the file does not exist.
+experiments/%.yaml:
+	@echo "There is no experiment '$*'. There are:" $(basename $(notdir $(wildcard experiments/*.yaml))) >&2; exit 1
+
+test: lint ## lint, then run the unit tests and every notebook
+	$(BIN)/pytest
+
+NBSTRIPOUT := $(BIN)/nbstripout --keep-output --keep-count --keep-id --extra-keys \
+	"metadata.papermill metadata.language_info cell.metadata.papermill cell.metadata.execution"
+
+lint: setup ## check style, types, import rules and notebook metadata
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-logo
+	$(NBSTRIPOUT) --verify notebooks/*.ipynb
+
+format: setup ## put code and notebooks into the form that lint wants
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(NBSTRIPOUT) notebooks/*.ipynb
+
+lock: setup ## pin what pyproject.toml asks for (LOCK=--upgrade takes the newest versions)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal -o requirements.lock $(LOCK)
+
+lab: setup ## open JupyterLab in notebooks/
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+clean: ## remove build/ and caches; results/ and figures/ stay
+	rm -rf build .snakemake .pytest_cache .ruff_cache .import_linter_cache .hypothesis kanlib.egg-info
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,24 @@
+"""What the unit tests and the notebooks under nbval have in common."""
+
+import os
+
+import pytest
+
+# Inherited by the notebooks' kernels: progress bars are not part of the story,
+# and pictures come from the inline backend whatever the shell says.
+os.environ["TQDM_DISABLE"] = "1"
+os.environ.pop("MPLBACKEND", None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_windows():
+    """Unit tests draw without a display; a variable would reach the kernels too."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+
+
+def pytest_collectstart(collector):
+    """Let nbval compare the plain text of a notebook: not its logs, not its HTML."""
+    if hasattr(collector, "skip_compare"):
+        collector.skip_compare += ("stderr", "text/html")
