@@ -1,0 +1,229 @@
+"""The KAN layer: one linear map over a few fixed functions of each input.
+
+Needs ``bases.py``; ``autoencoders.py`` builds models from it. A layer of learnable edge functions
+
+    y_o = sum_i phi_oi(x_i),    phi_oi(x) = w_oi0 base(x) + sum_m w_oim f_m(x)
+
+is the product of the features [base(x), f_1(x), .., f_M(x)] with one weight. All of the layer's
+speed is in that sentence: features in the order in which the product reads them, one product
+forward, two backward.
+
+Shapes: N inputs in a batch, I input features, O output features, M basis functions.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from kanlib import splines
+from kanlib.bases import Basis, BSpline
+
+# A base function and its gradient (grad_output, x) -> grad_x.
+_BASE_FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]] = {
+    "silu": (nn.functional.silu, torch.ops.aten.silu_backward),
+    "identity": (lambda x: x, lambda grad, x: grad),
+}
+
+# Rows are taken in blocks whose scratch stays in a core's cache (elements).
+_BLOCK = 2**20
+
+
+class KANLinear(nn.Module):
+    """A Kolmogorov-Arnold layer, a drop-in for ``nn.Linear`` without bias.
+
+    phi_oi(x) = w_oi0 base(x) + sum_m w_oim f_m(x) (Liu et al., arXiv 2404.19756, eq. 2.10), all
+    edges as one product. The weights start with the distribution of efficient-kan: w_oi0 and a
+    scale s_oi are uniform within 1/sqrt(I) (kaiming, a = sqrt(5)), and the coefficients
+    interpolate, at the points of the basis, uniform noise of amplitude
+    ``init_noise`` / (points - 1) / 2.
+
+    Args:
+        in_features: I >= 1.
+        out_features: O >= 1.
+        basis: the family of functions on each edge. Default: cubic B-splines, 5 intervals on
+            [-1, 1]; inputs beyond the extended grid [-2.2, 2.2] see the base function alone.
+        base: "silu" or "identity".
+        separate_scale: keep s_oi as a parameter of its own, ``spline_scale``, as efficient-kan and
+            the paper do (arXiv 2410.02077). It adds no function, but slows the splines' training
+            under Adam; the default multiplies it into the coefficients once, at the start.
+        init_noise: >= 0, see above.
+        device: where the parameters live.
+        dtype: of the parameters: float32, float64 or bfloat16.
+
+    Attributes:
+        weight: (O, 1 + M, I); ``weight[:, 0]`` multiplies the base function.
+        spline_scale: (O, I) or None.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        basis: Basis = BSpline(),  # noqa: B008 - frozen
+        base: str = "silu",
+        separate_scale: bool = False,
+        init_noise: float = 0.1,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("in_features", in_features), ("out_features", out_features)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"KANLinear: {name}={value!r} must be an integer >= 1")
+        if base not in _BASE_FUNCTIONS:
+            raise ValueError(f"KANLinear: base={base!r} must be one of {sorted(_BASE_FUNCTIONS)}")
+        if not (math.isfinite(init_noise) and init_noise >= 0):
+            raise ValueError(f"KANLinear: init_noise={init_noise!r} must be finite and >= 0")
+        self.in_features = in_features
+        self.out_features = out_features
+        self.basis = basis
+        self.base = base
+        self.init_noise = init_noise
+        options = {"device": device, "dtype": dtype}
+        self.weight = nn.Parameter(
+            torch.empty(out_features, 1 + basis.size, in_features, **options)
+        )
+        self.spline_scale = (
+            nn.Parameter(torch.empty(out_features, in_features, **options))
+            if separate_scale
+            else None
+        )
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw fresh weights from torch's global generator (see the class for the distribution)."""
+        points = self.basis.points
+        shape = (len(points), self.out_features, self.in_features)
+        noise = torch.rand(shape, device=self.weight.device) - 0.5
+        noise *= self.init_noise / max(len(points) - 1, 1)
+        values = self.basis.values(points[:, None]).squeeze(-1)  # (P, M)
+        coefficients = splines.fit_coefficients(values.T.to(noise.device), noise)  # (M, O, I)
+        bound = 1 / math.sqrt(self.in_features)
+        scale = torch.empty(shape[1:], device=self.weight.device).uniform_(-bound, bound)
+        if self.spline_scale is None:
+            coefficients *= scale
+        else:
+            self.spline_scale.copy_(scale)
+        self.weight[:, 0].uniform_(-bound, bound)
+        self.weight[:, 1:] = coefficients.transpose(0, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., I) -> (..., O), in the dtype of the parameters.
+
+        Raises:
+            ValueError: the last axis of ``x`` is not ``in_features`` long.
+            TypeError: ``x`` has another dtype than the parameters.
+        """
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"KANLinear: input of shape {tuple(x.shape)} must have "
+                f"in_features={self.in_features} as its last axis"
+            )
+        if x.dtype != self.weight.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise TypeError(
+                f"KANLinear: input of dtype {x.dtype} must have the layer's dtype "
+                f"{self.weight.dtype}; convert it with x.to(layer.weight.dtype)"
+            )
+        rows = x.reshape(-1, self.in_features)
+        y = _KANProduct.apply(rows, self.weight, self.spline_scale, self.basis, self.base)
+        return y.view(*x.shape[:-1], self.out_features)
+
+    def edge_functions(self, points: Tensor) -> Tensor:
+        """Every edge function at the same points: phi_oi(points[p]).
+
+        Args:
+            points: (P,) in the dtype of the layer.
+
+        Returns:
+            (P, O, I).
+        """
+        features = _edge_features(points[:, None], self.basis, self.base).squeeze(-1)  # (P, 1+M)
+        return torch.einsum("pm,omi->poi", features, _scaled(self.weight, self.spline_scale))
+
+    def extra_repr(self) -> str:
+        """The arguments, as ``print(layer)`` shows them."""
+        return (
+            f"{self.in_features}, {self.out_features}, basis={self.basis}, base={self.base!r}, "
+            f"separate_scale={self.spline_scale is not None}"
+        )
+
+
+def _edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
+    """[base(x), f_1(x), .., f_M(x)]: (N, I) -> (N, 1 + M, I)."""
+    rows, inputs = x.shape
+    features = x.new_empty(rows, 1 + basis.size, inputs)
+    features[:, 0] = _BASE_FUNCTIONS[base][0](x)
+    for block in _blocks(x, basis):
+        part = features[block, 1:]
+        if x.dtype in (torch.bfloat16, torch.float16):  # knots need more digits than these have
+            part.copy_(basis.values(x[block].float()))
+        else:
+            basis.values(x[block], out=part)
+    return features
+
+
+def _blocks(x: Tensor, basis: Basis) -> list[slice]:
+    """Slices of rows of ``x`` (N, I) small enough for a core's cache; one on other devices."""
+    rows, inputs = x.shape
+    step = max(1, _BLOCK // (basis.size * inputs)) if x.device.type == "cpu" else max(1, rows)
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def _scaled(weight: Tensor, scale: Tensor | None) -> Tensor:
+    """The weight (O, 1 + M, I) of the product, with the scale (O, I) multiplied in."""
+    if scale is None:
+        return weight
+    scaled = torch.empty_like(weight)
+    scaled[:, 0] = weight[:, 0]
+    torch.mul(weight[:, 1:], scale.unsqueeze(1), out=scaled[:, 1:])
+    return scaled
+
+
+class _KANProduct(torch.autograd.Function):
+    """features(x) W^T with the closed-form gradient; keeps x, W and the features, nothing else."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, scale: Tensor | None, basis: Basis, base: str
+    ) -> Tensor:
+        features = _edge_features(x, basis, base)
+        ctx.basis, ctx.base = basis, base
+        ctx.save_for_backward(x, weight, scale, features)
+        return features.flatten(1) @ _scaled(weight, scale).flatten(1).T  # (N, O)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, weight, scale, features = ctx.saved_tensors
+        grad = grads[0].to(features.dtype)  # autocast may have computed y in less
+        grad_x = grad_weight = grad_scale = None
+        if ctx.needs_input_grad[0]:
+            per_feature = (grad @ _scaled(weight, scale).flatten(1)).view_as(features)
+            grad_x = _input_gradient(per_feature, x, ctx.basis, ctx.base)
+        if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
+            grad_weight = (grad.T @ features.flatten(1)).view_as(weight)  # (O, 1 + M, I)
+        if scale is not None and grad_weight is not None:
+            coefficients, grad_coefficients = weight[:, 1:], grad_weight[:, 1:]
+            grad_scale = torch.zeros_like(scale)
+            for m in range(coefficients.shape[1]):  # no temporary of the size of the weight
+                grad_scale.addcmul_(grad_coefficients[:, m], coefficients[:, m])
+            grad_coefficients.mul_(scale.unsqueeze(1))
+        return grad_x, grad_weight, grad_scale, None, None
+
+
+def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
+    """Chain rule through the features: grad (N, 1 + M, I), x (N, I) -> (N, I)."""
+    grad_x = _BASE_FUNCTIONS[base][1](grad[:, 0], x)
+    for block in _blocks(x, basis):
+        exact = x[block].float() if x.dtype in (torch.bfloat16, torch.float16) else x[block]
+        grad_x[block] += (basis.slopes(exact) * grad[block, 1:]).sum(1).to(x.dtype)
+    return grad_x

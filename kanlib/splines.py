@@ -1,0 +1,145 @@
+"""B-spline mathematics as pure tensor functions; no ``nn``.
+
+Needs torch alone. ``bases.py`` puts these functions behind the interface that the layer uses.
+
+Shapes: I inputs, M = G + k basis functions, ``...`` any leading axes. The basis axis comes before
+the input axis, so that every pass runs over contiguous inputs.
+
+On a uniform grid all B-splines of order k are shifts of one bump, the centred cardinal B-spline
+(Schoenberg 1946; de Boor, A Practical Guide to Splines, ch. IX-X)::
+
+    M_k(t) = 1/k!  sum_i (-1)^i C(k+1, i) ((k+1)/2 - i - |t|)_+^k,    i = 0 .. floor(k/2)
+    B_j(x) = M_k(z - c_j),  z = (x - lo) G / (hi - lo),  c_j = j - (k - 1)/2,  j = 0 .. G+k-1
+
+so no recursion is needed: a few truncated powers give all M functions at once.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def uniform_knots(
+    grid_size: int, spline_order: int, grid_range: tuple[float, float] = (-1.0, 1.0)
+) -> Tensor:
+    """Knots of the uniform grid, extended by ``spline_order`` knots on each side.
+
+    Args:
+        grid_size: number G >= 1 of intervals on ``grid_range``.
+        spline_order: polynomial degree k >= 1.
+        grid_range: ends (lo, hi) of the grid.
+
+    Returns:
+        (G + 2k + 1,) float64, increasing.
+    """
+    low, high = grid_range
+    steps = torch.arange(-spline_order, grid_size + spline_order + 1, dtype=torch.float64)
+    return low + steps * (high - low) / grid_size
+
+
+def bspline_basis(
+    x: Tensor,
+    grid_size: int,
+    spline_order: int,
+    grid_range: tuple[float, float] = (-1.0, 1.0),
+    out: Tensor | None = None,
+) -> Tensor:
+    """Values of all B-splines at ``x``; they sum to 1 inside the grid and vanish far outside it.
+
+    Args:
+        x: (..., I) floating point, any values.
+        grid_size: number G >= 1 of grid intervals.
+        spline_order: polynomial degree k >= 1.
+        grid_range: ends (lo, hi) of the grid.
+        out: (..., M, I) written in place when given; any strides.
+
+    Returns:
+        (..., M, I), M = G + k, values in [0, 1]; ``out`` when given.
+    """
+    # Distances carry the factor k!^(-1/k), whose k-th power is the 1/k! of M_k.
+    unit = math.factorial(spline_order) ** (-1 / spline_order)
+    distance = _offsets(x, grid_size, spline_order, grid_range, unit).abs_()  # (..., M, I)
+    return _truncated_powers(distance, spline_order, spline_order, unit, out)
+
+
+def bspline_slope(
+    x: Tensor,
+    grid_size: int,
+    spline_order: int,
+    grid_range: tuple[float, float] = (-1.0, 1.0),
+) -> Tensor:
+    """Derivatives dB_j/dx of all B-splines at ``x``.
+
+    M_k'(t) = -sign(t)/(k-1)! sum_i (-1)^i C(k+1, i) ((k+1)/2 - i - |t|)_+^(k-1). At order 1 the
+    slope jumps at the knots; there the slope to the right is returned.
+
+    Args:
+        x: (..., I) floating point.
+        grid_size: number G >= 1 of grid intervals.
+        spline_order: polynomial degree k >= 1.
+        grid_range: ends (lo, hi) of the grid.
+
+    Returns:
+        (..., M, I), in units of 1/x.
+    """
+    steepness = grid_size / (grid_range[1] - grid_range[0])  # dz/dx
+    if spline_order == 1:
+        offset = _offsets(x, grid_size, spline_order, grid_range, 1.0)
+        rising, falling = (offset >= -1) & (offset < 0), (offset >= 0) & (offset < 1)
+        return rising.to(x.dtype).sub_(falling.to(x.dtype)).mul_(steepness)
+    degree = spline_order - 1
+    unit = (steepness / math.factorial(degree)) ** (1 / degree)
+    offset = _offsets(x, grid_size, spline_order, grid_range, unit)  # (..., M, I)
+    slope = _truncated_powers(offset.abs(), degree, spline_order, unit)
+    return slope.mul_(offset.sign_().neg_())
+
+
+def fit_coefficients(basis: Tensor, values: Tensor) -> Tensor:
+    """Least-squares coefficients c of smallest norm with ``basis^T c = values``.
+
+    Args:
+        basis: (M, P) values of M functions at P points, as ``bspline_basis`` gives for one input.
+        values: (P, ...) wanted values at these points.
+
+    Returns:
+        (M, ...) coefficients, same dtype.
+    """
+    # In float64: the normal matrix of a fine grid is ill-conditioned in single precision.
+    solve = torch.linalg.pinv(basis.double().T)  # (M, P)
+    return torch.tensordot(solve, values.double(), dims=1).to(values.dtype)
+
+
+def _offsets(
+    x: Tensor, grid_size: int, spline_order: int, grid_range: tuple[float, float], unit: float
+) -> Tensor:
+    """Signed distances z - c_j of ``x`` from the centre of each bump, in ``unit``: (..., M, I)."""
+    low, high = grid_range
+    z = (x - low) * (unit * grid_size / (high - low))
+    centres = torch.arange(grid_size + spline_order, dtype=x.dtype, device=x.device)
+    centres = (centres - (spline_order - 1) / 2) * unit  # (M,)
+    return z.unsqueeze(-2) - centres.unsqueeze(-1)
+
+
+def _truncated_powers(
+    distance: Tensor, power: int, spline_order: int, unit: float, out: Tensor | None = None
+) -> Tensor:
+    """Sum over i of (-1)^i C(k+1, i) ((k+1)/2 - i - distance)_+^power; overwrites ``distance``."""
+    reach = torch.tensor((spline_order + 1) / 2 * unit, dtype=distance.dtype)
+    inside = torch.sub(reach, distance, out=distance).relu_()  # zero beyond the support
+    total = _power(inside, power, out)
+    for i in range(1, spline_order // 2 + 1):
+        inside.sub_(unit).relu_()  # ((k+1)/2 - i - |t|)_+ from the term before
+        weight = (-1) ** i * math.comb(spline_order + 1, i)
+        # The last term may overwrite its scratch: a temporary less is time saved.
+        last = i == spline_order // 2
+        total.add_(_power(inside, power, inside if last else None), alpha=weight)
+    return total
+
+
+def _power(x: Tensor, power: int, out: Tensor | None = None) -> Tensor:
+    """``x ** power`` for powers 1-5; torch has fast kernels up to 3 only."""
+    if power <= 3:
+        return torch.pow(x, power, out=out)
+    fourth = x.square().square_()
+    return torch.mul(fourth, x if power == 5 else 1, out=out)
