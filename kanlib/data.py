@@ -1,0 +1,235 @@
+"""Images by name: bundled digits, torchvision's data sets, or any folder of images.
+
+Needs torch; torchvision, scikit-learn and Pillow are imported when something is decoded.
+``training.py`` draws its batches from here. ``python -m kanlib.data NAME`` finds, decodes and
+checks a data set ahead of a run.
+
+A name is looked for, in this order, as image folders ``<root>/<name>/{train,test}/<class>/*``, as
+torchvision's own files in ``<root>``, and as torchvision's download into the cache folder. What is
+decoded once is kept there as arrays, under a key made of its files' names, sizes and times.
+"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kanlib import sources
+from kanlib.sources import Arrays, Source
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    Attributes:
+        images: (N, C, H, W) float32 in [-1, 1].
+        labels: (N,) int64, 0 .. classes - 1.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set, held whole as tensors.
+
+    Attributes:
+        name: as asked for.
+        train: to train on, and to fit classifiers on.
+        test: to report on; no choice may depend on it.
+        classes: names of the classes, in label order.
+        fingerprint: SHA-256 of all pixels and labels.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W) of every image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    def to(self, device: torch.device | str) -> "Images":
+        """The same images on another device."""
+        train, test = (
+            Split(split.images.to(device), split.labels.to(device))
+            for split in (self.train, self.test)
+        )
+        return replace(self, train=train, test=test)
+
+
+def load_images(
+    name: str = "digits", root: str | Path | None = None, cache: str | Path | None = None
+) -> Images:
+    """Find, decode (once) and check a data set.
+
+    Args:
+        name: "digits" (1,797 8 x 8 digits that scikit-learn bundles, split 4 : 1 by class with a
+            fixed seed), "mnist", "cifar10", "svhn", "folder" (``root`` itself holds train/<class>/
+            and test/<class>/), or the name of such a folder in ``root``.
+        root: where the data are; None: the environment variable ``KANLIB_DATA``.
+        cache: where downloads and decoded arrays are kept; None: the user's cache folder.
+
+    Returns:
+        All images as float32 in [-1, 1], (x - 0.5) / 0.5 of pixels x in [0, 1].
+
+    Raises:
+        FileNotFoundError: no such data here, and none could be downloaded; says where it looked.
+        ValueError: the data are corrupt, incomplete or of mixed shapes; names the culprit.
+    """
+    if name == "digits":
+        return _digits()
+    if not name or Path(name).name != name:
+        raise ValueError(f"dataset={name!r} must be the name of a data set, not a path; see root")
+    cache = Path(cache or _user_cache())
+    root = Path(root) if root else Path(os.environ["KANLIB_DATA"]) if _has_data_root() else None
+    source = sources.find(name, root, cache)
+    decoded = cache / "decoded" / f"{name}-{source.key[:16]}"
+    arrays, classes, hashes = _read_cache(decoded) or _decode(name, source, decoded)
+    return Images(
+        name,
+        _to_split(arrays["train_images"], arrays["train_labels"]),
+        _to_split(arrays["test_images"], arrays["test_labels"]),
+        classes,
+        _fingerprint(hashes),
+    )
+
+
+def _has_data_root() -> bool:
+    return bool(os.environ.get("KANLIB_DATA"))
+
+
+def _user_cache() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("kanlib"))
+
+
+def _digits() -> Images:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    bunch: Any = load_digits()
+    pixels = (bunch.images[:, None] / 8 - 1).astype(np.float32)  # 0..16 -> [-1, 1]
+    parts: list[Any] = train_test_split(
+        pixels, bunch.target, test_size=0.2, random_state=0, stratify=bunch.target
+    )
+    train, test, train_labels, test_labels = (torch.from_numpy(part) for part in parts)
+    return Images(
+        "digits",
+        Split(train, train_labels.long()),
+        Split(test, test_labels.long()),
+        tuple(str(digit) for digit in bunch.target_names),
+        _fingerprint({str(i): _hash(part) for i, part in enumerate(parts)}),
+    )
+
+
+def _to_split(images: NDArray[np.generic], labels: NDArray[np.generic]) -> Split:
+    scaled = torch.from_numpy(images).float().div_(127.5).sub_(1)
+    return Split(scaled, torch.from_numpy(labels))
+
+
+_Decoded = tuple[Arrays, tuple[str, ...], dict[str, str]]  # arrays, class names, array hashes
+
+
+def _decode(name: str, source: Source, target: Path) -> _Decoded:
+    """Decode, check and cache."""
+    try:
+        arrays, classes = source.decode()
+    except Exception as error:  # whatever the decoder met, the user needs the place
+        raise ValueError(f"dataset={name!r} in {source.where} cannot be read: {error}") from error
+    counts = (len(arrays["train_labels"]), len(arrays["test_labels"]))
+    if name in sources.KNOWN and counts != sources.KNOWN[name].counts:
+        raise ValueError(
+            f"dataset={name!r} in {source.where} is incomplete: it has {counts[0]} training and "
+            f"{counts[1]} test images, must have {sources.KNOWN[name].counts}"
+        )
+    for split in ("train", "test"):
+        if len(arrays[f"{split}_images"]) != len(arrays[f"{split}_labels"]):
+            raise ValueError(f"dataset={name!r} in {source.where}: {split} labels are missing")
+    hashes = {key: _hash(array) for key, array in arrays.items()}
+    try:
+        _write_cache(target, arrays, classes, hashes)
+    except OSError as error:
+        warnings.warn(f"decoded images could not be kept in {target}: {error}", stacklevel=3)
+    return arrays, classes, hashes
+
+
+def _write_cache(
+    target: Path, arrays: Arrays, classes: tuple[str, ...], hashes: dict[str, str]
+) -> None:
+    """Whole or not at all: written beside the target, then renamed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix="partial-"))
+    try:
+        for key, array in arrays.items():
+            np.save(partial / f"{key}.npy", array)
+        (partial / "meta.json").write_text(json.dumps({"classes": classes, "hashes": hashes}))
+        shutil.rmtree(target, ignore_errors=True)  # a damaged older one
+        os.rename(partial, target)
+    except OSError:
+        if not target.is_dir():  # else another process was first, with the same content
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _read_cache(target: Path) -> _Decoded | None:
+    """Cached arrays, or None where there are none or they are damaged."""
+    try:
+        meta = json.loads((target / "meta.json").read_text())
+        arrays = {key: np.load(target / f"{key}.npy") for key in meta["hashes"]}
+    except (OSError, ValueError, KeyError):
+        return None
+    hashes = {key: _hash(array) for key, array in arrays.items()}
+    return (arrays, tuple(meta["classes"]), hashes) if hashes == meta["hashes"] else None
+
+
+def _hash(array: NDArray[np.generic]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def _fingerprint(hashes: dict[str, str]) -> str:
+    return hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
+
+
+def main() -> int:
+    """Command line: find, decode and describe the data sets named."""
+    for name in sys.argv[1:] or ["digits"]:
+        try:
+            images = load_images(name)
+        except (OSError, ValueError) as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(
+            f"{name}: {len(images.train)} training and {len(images.test)} test images of "
+            f"{math.prod(images.shape)} values {images.shape}, {len(images.classes)} classes"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

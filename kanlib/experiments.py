@@ -1,0 +1,104 @@
+"""Experiments: YAML files that list runs; and the guard against misspelt notebook parameters.
+
+Needs ``results.py`` and PyYAML. The Snakefile turns the runs into jobs.
+"""
+
+import difflib
+import itertools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kanlib.results import Run, explain
+
+Values = str | int | float | bool | None | list[str | int | float | bool | None]
+
+
+class Experiment(BaseModel):
+    """The schema of experiments/<name>.yaml.
+
+    Attributes:
+        title: what the tables and figures are headed with.
+        about: what is asked, in a sentence or two.
+        common: parameters of every run (see ``kanlib.results.Run``).
+        grid: each entry maps parameters to a value or a list of values, and stands for all their
+            combinations.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    about: str
+    common: dict[str, Values] = {}
+    grid: list[dict[str, Values]]
+
+    def runs(self) -> list[Run]:
+        """All runs, in the order of the file, each once.
+
+        Raises:
+            ValueError: a parameter is unknown or its value invalid.
+        """
+        runs: dict[Run, None] = {}
+        for entry in self.grid:
+            settings = self.common | entry
+            lists = [v if isinstance(v, list) else [v] for v in settings.values()]
+            for values in itertools.product(*lists):
+                runs[Run(**dict(zip(settings, values, strict=True)))] = None
+        return list(runs)
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises:
+        FileNotFoundError: no such file; lists the experiments beside it.
+        ValueError: the file is not YAML, or a key or value is not valid; names file and key.
+    """
+    path = Path(path)
+    if not path.exists():
+        there = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise FileNotFoundError(f"{path} does not exist; there are: {', '.join(there) or 'none'}")
+    try:
+        experiment = Experiment(**yaml.safe_load(path.read_text()))
+        experiment.runs()
+    except ValidationError as error:
+        raise ValueError(f"{path}: {explain(error, list(Experiment.model_fields))}") from None
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    return experiment
+
+
+def read_parameters(
+    namespace: Mapping[str, Any], before: Iterable[str], known: Iterable[str]
+) -> dict[str, Any]:
+    """The parameters of a notebook; an unknown one is an error.
+
+    papermill runs a notebook with its defaults when a parameter is misspelt, and exits 0. But it
+    does assign the misspelt name in the notebook, where this function finds it.
+
+    Args:
+        namespace: ``globals()`` of the notebook, after its parameters.
+        before: names that were there before the parameters.
+        known: names of the parameters.
+
+    Returns:
+        The known parameters and their values.
+
+    Raises:
+        ValueError: there is a name that is not a parameter; suggests the one that was meant.
+    """
+    known, before = list(known), set(before)
+    for name, value in namespace.items():
+        if name in known or name in before or name.startswith("_") or isinstance(value, ModuleType):
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"{name}={value!r} is not a parameter of this notebook{meant} "
+            f"The parameters are {', '.join(known)}."
+        )
+    return {name: namespace[name] for name in known}

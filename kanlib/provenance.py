@@ -1,0 +1,55 @@
+"""What produced a record: versions, commit, device and settings.
+
+Needs ``results.py``.
+"""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+import kanlib
+from kanlib.cpu import Products
+from kanlib.results import Environment
+
+
+def environment(device: torch.device | str, products: Products) -> Environment:
+    """The environment of this process.
+
+    Args:
+        device: that the run used.
+        products: what ``kanlib.cpu.fast_products`` yielded.
+    """
+    device = torch.device(device)
+    changes = _git("status", "--porcelain", ":/kanlib", ":/notebooks")
+    return Environment(
+        kanlib=kanlib.__version__,
+        git_commit=_git("rev-parse", "HEAD"),
+        git_dirty=None if changes is None else bool(changes),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        device=torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device.type} ({torch.backends.cpu.get_cpu_capability()})",
+        threads=torch.get_num_threads(),
+        products=products,
+        malloc={name: value for name, value in os.environ.items() if name.startswith("MALLOC_")},
+    )
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of a git command in the library's folder; None where there is no checkout."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,183 @@
+"""Where data sets are found and how they are decoded to arrays.
+
+Needs numpy; torchvision and Pillow are imported when something is decoded or downloaded.
+``data.py`` keeps what is decoded here, checks it and turns it into tensors.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[
+    str, NDArray[np.generic]
+]  # {train,test}_images (N, C, H, W) uint8, _labels (N,) int64
+
+
+@dataclass(frozen=True)
+class Known:
+    """A published data set: images in each split, torchvision's class and its files."""
+
+    counts: tuple[int, int]
+    torchvision: str = ""
+    files: str = ""
+
+
+KNOWN = {
+    "mnist": Known((60_000, 10_000), "MNIST", "MNIST/raw/*-ubyte"),
+    "cifar10": Known((50_000, 10_000), "CIFAR10", "cifar-10-batches-py/*"),
+    "svhn": Known((73_257, 26_032), "SVHN", "t*_32x32.mat"),
+    "svhn-test10k": Known((7_999, 2_001)),  # the subset of SVHN's test split described in README.md
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set was found, and how to decode it."""
+
+    where: str
+    key: str
+    decode: Callable[[], tuple[Arrays, tuple[str, ...]]]
+
+
+def find(name: str, root: Path | None, cache: Path) -> Source:
+    """The first place that holds ``name``; downloads as a last resort."""
+    looked: list[str] = []
+    if root is None:
+        looked.append("KANLIB_DATA is not set, and no root was given")
+    elif not root.is_dir():
+        raise FileNotFoundError(f"root={str(root)!r} (or KANLIB_DATA) is not a folder")
+    else:
+        folder = root if name == "folder" else root / name
+        if (folder / "train").is_dir() and (folder / "test").is_dir():
+            files = (p for split in ("train", "test") for p in (folder / split).rglob("*"))
+            return Source(str(folder), _key(folder, files), partial(_decode_folders, folder))
+        looked.append(f"{folder}/train/<class>/ and {folder}/test/<class>/")
+    known = KNOWN.get(name)
+    if known and known.torchvision:
+        download = cache / "downloads" / name
+        for place in filter(None, (root, download)):
+            files = list(place.glob(known.files))
+            if files:
+                return Source(
+                    str(place), _key(place, files), partial(_decode_torchvision, known, place)
+                )
+            looked.append(f"{place}/{known.files}")
+        reason = _download(known, download)
+        if reason is None:
+            return find(name, None, cache)
+        looked.append(f"torchvision's download ({reason})")
+    remedy = (
+        "or connect to the network once to download it"
+        if known and known.torchvision
+        else f"or use one of digits, {', '.join(KNOWN)}"
+    )
+    raise FileNotFoundError(
+        f"dataset={name!r} was not found. Looked for:\n"
+        + "".join(f"  - {place}\n" for place in looked)
+        + f"Set KANLIB_DATA to the folder that holds it, {remedy}."
+    )
+
+
+def _download(known: Known, target: Path) -> str | None:
+    """Download into the folder ``target``; returns why it failed, or None."""
+    import torchvision
+
+    dataset = getattr(torchvision.datasets, known.torchvision)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Into a folder of its own, then renamed: a broken download is never taken for the data.
+    unfinished = tempfile.mkdtemp(dir=target.parent, prefix="partial-")
+    try:
+        for arguments in _torchvision_splits(known):
+            dataset(unfinished, download=True, **arguments)
+        os.replace(unfinished, target)
+    except (OSError, RuntimeError) as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return None
+
+
+def _torchvision_splits(known: Known) -> tuple[dict[str, object], dict[str, object]]:
+    if known.torchvision == "SVHN":
+        return {"split": "train"}, {"split": "test"}
+    return {"train": True}, {"train": False}
+
+
+def _decode_torchvision(known: Known, root: Path) -> tuple[Arrays, tuple[str, ...]]:
+    import torchvision
+
+    arrays: Arrays = {}
+    classes: tuple[str, ...] = ()
+    for split, arguments in zip(("train", "test"), _torchvision_splits(known), strict=True):
+        data = getattr(torchvision.datasets, known.torchvision)(str(root), **arguments)
+        pixels = np.asarray(data.data, dtype=np.uint8)
+        if known.torchvision == "MNIST":
+            pixels = pixels[:, None]  # (N, H, W) -> (N, 1, H, W)
+        elif known.torchvision == "CIFAR10":
+            pixels = pixels.transpose(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)
+        labels = data.labels if known.torchvision == "SVHN" else data.targets
+        arrays[f"{split}_images"] = np.ascontiguousarray(pixels)
+        arrays[f"{split}_labels"] = np.asarray(labels, dtype=np.int64)
+        named = data.classes if known.torchvision == "CIFAR10" else range(10)
+        classes = tuple(str(c) for c in named)
+    return arrays, classes
+
+
+def _decode_folders(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
+    from torchvision.datasets import ImageFolder
+
+    arrays: Arrays = {}
+    found: list[list[str]] = []
+    for split in ("train", "test"):
+        data = ImageFolder(str(folder / split))
+        found.append(data.classes)
+        pixels: list[NDArray[np.uint8]] = []
+        for path, _ in data.samples:
+            image = _read_image(path)
+            if pixels and image.shape != pixels[0].shape:
+                raise ValueError(
+                    f"{path} has shape (C, H, W) = {image.shape}, but {data.samples[0][0]} has "
+                    f"{pixels[0].shape}; all images must have one size and colour mode"
+                )
+            pixels.append(image)
+        arrays[f"{split}_images"] = np.stack(pixels)
+        arrays[f"{split}_labels"] = np.asarray(data.targets, dtype=np.int64)
+    if found[0] != found[1]:
+        raise ValueError(f"{folder}: train has classes {found[0]}, test has {found[1]}")
+    if arrays["train_images"].shape[1:] != arrays["test_images"].shape[1:]:
+        raise ValueError(
+            f"{folder}: train images have shape {arrays['train_images'].shape[1:]}, "
+            f"test images {arrays['test_images'].shape[1:]}"
+        )
+    return arrays, tuple(found[0])
+
+
+def _read_image(path: str) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            grey = image.mode in ("1", "L")
+            pixels = np.asarray(image.convert("L" if grey else "RGB"))
+    except OSError as error:
+        raise ValueError(f"{path} is corrupt or not an image: {error}") from error
+    return np.ascontiguousarray(pixels[None] if grey else pixels.transpose(2, 0, 1))
+
+
+def _key(folder: Path, files: Iterable[Path]) -> str:
+    """Changes whenever a file is added, removed, resized or touched."""
+    entries = sorted(
+        f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}"
+        for path in files
+        if (stat := path.stat()) and path.is_file()
+    )
+    listing = "\n".join([str(folder.resolve()), *entries])
+    return hashlib.sha256(listing.encode()).hexdigest()

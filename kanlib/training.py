@@ -1,0 +1,195 @@
+"""Training an autoencoder: one loop for every model.
+
+Needs ``data.py`` and ``baselines.py``; ``evaluation.py`` comes next.
+"""
+
+import math
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from kanlib.autoencoders import Autoencoder
+from kanlib.baselines import PCA
+from kanlib.data import Images
+
+PRESETS = ("paper", "authors")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a model is trained; the defaults are the paper's text (arXiv 2410.02077).
+
+    AdamW on the mean squared error; the learning rate is multiplied by ``decay`` after each epoch.
+
+    Args:
+        learning_rate: of the first epoch, > 0.
+        weight_decay: >= 0.
+        epochs: >= 1.
+        batch_size: images a step, >= 1.
+        decay: in (0, 1].
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    epochs: int = 10
+    batch_size: int = 64
+    decay: float = 0.8
+
+    def __post_init__(self) -> None:
+        for name, valid, rule in (
+            ("learning_rate", 0 < self.learning_rate < math.inf, "positive and finite"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "finite and >= 0"),
+            ("epochs", self.epochs >= 1, "an integer >= 1"),
+            ("batch_size", self.batch_size >= 1, "an integer >= 1"),
+            ("decay", 0 < self.decay <= 1, "in (0, 1]"),
+        ):
+            if not valid:
+                raise ValueError(f"TrainingConfig: {name}={getattr(self, name)!r} must be {rule}")
+
+
+def preset(name: str, model: str, dataset: str) -> TrainingConfig:
+    """The training that a source of the paper prescribes.
+
+    Args:
+        name: "paper" (its text: one setting for everything) or "authors" (their code: the same,
+            but learning rate 1e-4 and weight decay 1e-3 for the KAN autoencoders on MNIST).
+        model: name of the model.
+        dataset: name of the data set.
+
+    Raises:
+        ValueError: no such preset.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset={name!r} must be one of {', '.join(PRESETS)}")
+    if name == "authors" and dataset == "mnist" and model.startswith("kan"):
+        return TrainingConfig(learning_rate=1e-4, weight_decay=1e-3)
+    return TrainingConfig()
+
+
+class TrainingDiverged(RuntimeError):
+    """The training loss became infinite or NaN."""
+
+
+@dataclass
+class History:
+    """What happened during training.
+
+    Attributes:
+        train_loss: mean squared error of each epoch, averaged over its steps as they were taken.
+        test_loss: mean squared error on the test split after each epoch; watched, never used.
+        seconds: spent in training steps (or in the fit of PCA), evaluation left out.
+        peak_memory: bytes, of the process (CPU) or the allocator (CUDA), up to the end of training.
+    """
+
+    train_loss: list[float] = field(default_factory=list)
+    test_loss: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    peak_memory: int = 0
+
+
+def train(
+    model: Autoencoder,
+    images: Images,
+    config: TrainingConfig,
+    *,
+    seed: int = 0,
+) -> History:
+    """Train ``model`` in place on ``images.train``, on the device on which both are.
+
+    PCA is fitted instead; its history has no epochs. The order of the batches depends on ``seed``
+    alone, so that on one machine the same call gives the same weights, bit for bit. A bar shows
+    the progress, unless the environment variable TQDM_DISABLE is 1.
+
+    Args:
+        model: with parameters on the device of ``images``.
+        images: the data.
+        config: optimizer settings.
+        seed: of the shuffling.
+
+    Raises:
+        TrainingDiverged: a loss is infinite or NaN; names epoch and step.
+    """
+    history = History()
+    start = time.perf_counter()
+    if isinstance(model, PCA):
+        model.fit(images.train.images)
+        history.seconds = time.perf_counter() - start
+        history.peak_memory = _peak_memory(images.train.images.device)
+        return history
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, config.decay)
+    shuffle = torch.Generator().manual_seed(seed)
+    bar = tqdm(range(config.epochs), desc="training", unit="epoch")
+    with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+        for epoch in bar:
+            start = time.perf_counter()
+            losses = _train_epoch(model, images, config.batch_size, optimizer, shuffle)
+            history.train_loss.append(_mean_loss(losses, epoch, config))
+            history.seconds += time.perf_counter() - start
+            history.test_loss.append(reconstruction_error(model, images.test.images))
+            schedule.step()
+            bar.set_postfix(train=history.train_loss[-1], test=history.test_loss[-1])
+    history.peak_memory = _peak_memory(images.train.images.device)
+    return history
+
+
+def _train_epoch(
+    model: Autoencoder,
+    images: Images,
+    batch_size: int,
+    optimizer: torch.optim.Optimizer,
+    shuffle: torch.Generator,
+) -> torch.Tensor:
+    """One pass over the training images; the loss of every step, (steps,), on their device."""
+    pixels = images.train.images
+    order = torch.randperm(len(pixels), generator=shuffle).to(pixels.device)
+    batches = order.split(batch_size)
+    losses = torch.empty(len(batches), device=pixels.device)
+    model.train()
+    for step, batch in enumerate(batches):
+        x = pixels[batch]
+        loss = nn.functional.mse_loss(model(x), x)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        losses[step] = loss.detach()  # no .item(): it would make a GPU wait at each step
+    return losses
+
+
+def _mean_loss(losses: torch.Tensor, epoch: int, config: TrainingConfig) -> float:
+    finite = torch.isfinite(losses)
+    if not finite.all():
+        step = int((~finite).nonzero()[0])
+        raise TrainingDiverged(
+            f"the training loss became {losses[step].item()} at epoch {epoch + 1}, step {step + 1} "
+            f"of {len(losses)}; try a learning_rate below {config.learning_rate}"
+        )
+    return losses.mean(dtype=torch.float64).item()
+
+
+@torch.inference_mode()
+def reconstruction_error(model: Autoencoder, images: torch.Tensor, batch_size: int = 1024) -> float:
+    """Mean squared error over all pixels of ``images`` (N, C, H, W), accumulated in float64."""
+    model.eval()
+    total = torch.zeros((), dtype=torch.float64, device=images.device)
+    for batch in images.split(batch_size):
+        total += (model(batch) - batch).square_().sum(dtype=torch.float64)
+    return total.item() / images.numel()
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Bytes at the highest point so far: of this process (CPU) or of torch's allocator (CUDA)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
