@@ -10,11 +10,14 @@ split and scored on the same points, each of which is then among its own three n
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kanlib.autoencoders import Autoencoder, count_parameters
 from kanlib.data import Images
+from kanlib.layers import KANLinear
 from kanlib.training import reconstruction_error
 
 NEIGHBOURS = 3  # as in the paper
@@ -104,3 +107,36 @@ def knn_score(fit_on: Tensor, fit_labels: Tensor, test_on: Tensor, test_labels: 
         f1=float(f1_score(truth, predicted, average="weighted")),
         confusion=tuple(tuple(int(n) for n in row) for row in confusion_matrix(truth, predicted)),
     )
+
+
+@torch.inference_mode()
+def picture_arrays(
+    model: Autoencoder, images: Images, edges: int = 12
+) -> dict[str, NDArray[np.generic]]:
+    """What the figures need of a model, small enough to be kept beside its record.
+
+    Args:
+        model: trained.
+        images: on the device of the model.
+        edges: number of edge functions.
+
+    Returns:
+        ``originals`` and ``reconstructions``, (classes, C, H, W): the first test image of each
+        class. If the encoder has a KAN layer, also ``edge_points`` (P,), ``edge_values``
+        (edges, P) and ``edge_inputs`` (edges,): of the edges into its first unit, those that vary
+        most over 256 test images, strongest first.
+    """
+    first = [int((images.test.labels == c).nonzero()[0]) for c in images.test.labels.unique()]
+    originals = images.test.images[first]
+    arrays = {"originals": originals, "reconstructions": model(originals)}
+    layer = next((m for m in model.encoder.modules() if isinstance(m, KANLinear)), None)
+    if layer is not None:
+        pixels = images.test.images[:256].flatten(1)  # (256, I)
+        unit = slice(0, 1)
+        spread = layer.edge_functions(pixels, unit)[:, 0].std(0)  # (I,)
+        inputs = spread.topk(min(edges, len(spread))).indices
+        points = torch.linspace(-1, 1, 101, device=pixels.device)
+        arrays["edge_points"] = points
+        arrays["edge_values"] = layer.edge_functions(points[:, None], unit)[:, 0, inputs].T
+        arrays["edge_inputs"] = inputs
+    return {name: array.cpu().numpy() for name, array in arrays.items()}

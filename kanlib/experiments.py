@@ -96,9 +96,9 @@ def read_parameters(
         if name in known or name in before or name.startswith("_") or isinstance(value, ModuleType):
             continue
         near = difflib.get_close_matches(name, known, n=1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
         raise ValueError(
-            f"{name}={value!r} is not a parameter of this notebook{meant} "
+            f"{name}={value!r} is not a parameter of this notebook{meant}. "
             f"The parameters are {', '.join(known)}."
         )
     return {name: namespace[name] for name in known}

@@ -137,17 +137,19 @@ class KANLinear(nn.Module):
         y = _KANProduct.apply(rows, self.weight, self.spline_scale, self.basis, self.base)
         return y.view(*x.shape[:-1], self.out_features)
 
-    def edge_functions(self, points: Tensor) -> Tensor:
-        """Every edge function at the same points: phi_oi(points[p]).
+    def edge_functions(self, x: Tensor, outputs: slice = slice(None)) -> Tensor:
+        """The terms of the layer's sum, phi_oi(x_i), one an edge.
 
         Args:
-            points: (P,) in the dtype of the layer.
+            x: (P, I), or (P, 1) for the same points on every edge; in the dtype of the layer.
+            outputs: the output units wanted; all of them take P x O x I numbers.
 
         Returns:
-            (P, O, I).
+            (P, O, I); its sum over the last axis is ``forward(x)``.
         """
-        features = _edge_features(points[:, None], self.basis, self.base).squeeze(-1)  # (P, 1+M)
-        return torch.einsum("pm,omi->poi", features, _scaled(self.weight, self.spline_scale))
+        weight = _scaled(self.weight, self.spline_scale)[outputs]
+        features = _edge_features(x, self.basis, self.base)  # (P, 1 + M, I or 1)
+        return (features.unsqueeze(1) * weight).sum(2)
 
     def extra_repr(self) -> str:
         """The arguments, as ``print(layer)`` shows them."""

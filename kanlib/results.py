@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from kanlib.autoencoders import Autoencoder
+from kanlib.baselines import build_model
 from kanlib.cpu import Products
 from kanlib.evaluation import Evaluation
 from kanlib.training import History, TrainingConfig, preset
@@ -76,6 +79,37 @@ class Run(BaseModel):
         settings = vars(preset(self.preset, self.model, self.dataset))
         own = {name: getattr(self, name) for name in settings if hasattr(self, name)}
         return TrainingConfig(**settings | {k: v for k, v in own.items() if v is not None})
+
+    def build_model(self, shape: tuple[int, int, int]) -> Autoencoder:
+        """A fresh model for images of ``shape`` (C, H, W); its weights depend on the seed alone.
+
+        Raises:
+            ValueError: the bottleneck is larger than the image, or a parameter does not fit the
+                model.
+        """
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return build_model(
+                self.model,
+                shape,
+                self.bottleneck,
+                hidden=self.hidden,
+                match_parameters=self.match_parameters,
+                separate_scale=self.separate_scale,
+                dataset=self.dataset,
+            )
+
+    @property
+    def label(self) -> str:
+        """How tables and figures call this model; runs that differ in size or seed share it."""
+        family = {"kan": "KAN", "kan-pure": "KAN layers alone", "conv": "CNN"}
+        words = [family.get(self.model, self.model.upper())]
+        named = {"dataset", "model", "bottleneck", "seed", "preset"}
+        for name, value in sorted(self.model_dump(exclude_defaults=True, exclude=named).items()):
+            words.append(name if value is True else f"{name}={value}")
+        if self.model.startswith("kan"):
+            words.append(f"{self.preset}' preset" if self.preset == "authors" else "paper's preset")
+        return ", ".join(words)
 
     def path(self, results_dir: str | Path) -> Path:
         """Where the record of this run lies: results_dir/runs/<dataset>/<model>/<...>.json."""
@@ -205,7 +239,7 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
     """The records of ``runs``, one row each.
 
     Returns:
-        Columns: every parameter of the run; test_mse; {knn, leaky_knn_code,
+        Columns: every parameter of the run; its label; test_mse; {knn, leaky_knn_code,
         leaky_knn_reconstruction}_{accuracy, f1}; parameters; seconds; peak_mib; path.
 
     Raises:
@@ -229,7 +263,7 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
 
 def _row(record: Record) -> dict[str, Any]:
     evaluation = record.evaluation
-    row = record.run.model_dump() | {"test_mse": evaluation.test_mse}
+    row = record.run.model_dump() | {"label": record.run.label, "test_mse": evaluation.test_mse}
     for name in ("knn", "leaky_knn_code", "leaky_knn_reconstruction"):
         score = getattr(evaluation, name)
         row |= {f"{name}_accuracy": score.accuracy, f"{name}_f1": score.f1}
