@@ -3,7 +3,6 @@
 # --config also takes results=, figures= (folders) and fast_cpu=false.
 # A record is never made twice: delete it to have it made again.
 from kanlib.experiments import load_experiment
-from kanlib.results import Run
 
 NAME = str(config.get("experiment", "digits"))
 RESULTS = str(config.get("results", "results"))

@@ -1,6 +1,6 @@
 """Experiments: YAML files that list runs; and the guard against misspelt notebook parameters.
 
-Needs ``results.py`` and PyYAML. The Snakefile turns the runs into jobs.
+Needs ``runs.py`` and PyYAML. The Snakefile turns the runs into jobs.
 """
 
 import difflib
@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kanlib.results import Run, explain
+from kanlib.runs import Run, explain
 
 Values = str | int | float | bool | None | list[str | int | float | bool | None]
 
@@ -24,7 +24,7 @@ class Experiment(BaseModel):
     Attributes:
         title: what the tables and figures are headed with.
         about: what is asked, in a sentence or two.
-        common: parameters of every run (see ``kanlib.results.Run``).
+        common: parameters of every run (see ``kanlib.runs.Run``).
         grid: each entry maps parameters to a value or a list of values, and stands for all their
             combinations.
     """
@@ -35,6 +35,11 @@ class Experiment(BaseModel):
     about: str
     common: dict[str, Values] = {}
     grid: list[dict[str, Values]]
+
+    @property
+    def dataset(self) -> str:
+        """The data set of the first run: tables and figures are made of one data set."""
+        return self.runs()[0].dataset
 
     def runs(self) -> list[Run]:
         """All runs, in the order of the file, each once.

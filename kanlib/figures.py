@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -27,6 +27,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "pdf.fonttype": 42,
 }
+_NO_GRID: dict[Any, Any] = {"axes.grid": False}
 # A model keeps its colour and marker in every figure, whichever others are drawn beside it.
 _FAMILIES = {"KAN layers alone": "C1", "KAN": "C0", "CNN": "C2", "MLP": "C3", "PCA": "black"}
 _MARKERS = {"KAN layers alone": "s", "KAN": "o", "CNN": "^", "MLP": "D", "PCA": "x"}
@@ -51,8 +52,8 @@ def against_bottleneck(
         published: columns bottleneck, test_mse: the paper's curve, drawn behind.
         log: logarithmic vertical axis.
     """
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    with mpl.rc_context(STYLE):
+        figure, [[axes]] = _grid(1, 1, (7, 4.5))
         if published is not None and len(published):
             axes.plot(
                 published["bottleneck"], published["test_mse"], color="0.6", lw=4, alpha=0.6,
@@ -81,14 +82,8 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
         title: above the panels.
     """
     sizes = sorted(history["bottleneck"].unique())
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            1,
-            len(sizes),
-            figsize=(3.2 * len(sizes) + 1.5, 3.4),
-            squeeze=False,
-            layout="constrained",
-        )
+    with mpl.rc_context(STYLE):
+        figure, panels = _grid(1, len(sizes), (3.2 * len(sizes) + 1.5, 3.4))
         for axes, size in zip(panels[0], sizes, strict=True):
             here = history[history["bottleneck"] == size]
             for (label, _), rows in here.groupby(["label", "seed"], sort=False):
@@ -117,8 +112,8 @@ def losses(train: Sequence[float], test: Sequence[float], *, title: str = "") ->
         test: likewise.
         title: above the axes.
     """
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(4.5, 3), layout="constrained")
+    with mpl.rc_context(STYLE):
+        figure, [[axes]] = _grid(1, 1, (4.5, 3))
         for name, values, style in (("training", train, "--"), ("test", test, "-")):
             axes.plot(range(1, len(values) + 1), values, style, color="C0", marker=".", label=name)
         axes.set(xlabel="epoch", ylabel="mean squared error", title=title)
@@ -136,14 +131,9 @@ def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str =
         title: above the images.
     """
     named = {"original": originals} | dict(rows)
-    with plt.rc_context(STYLE | {"axes.grid": False}):
-        figure, panels = plt.subplots(
-            len(named),
-            len(originals),
-            figsize=(0.62 * len(originals) + 2.4, 0.62 * len(named) + 0.5),
-            squeeze=False,
-            layout="constrained",
-        )
+    with mpl.rc_context(STYLE | _NO_GRID):
+        size = (0.62 * len(originals) + 2.4, 0.62 * len(named) + 0.5)
+        figure, panels = _grid(len(named), len(originals), size)
         for line, (name, images) in zip(panels, named.items(), strict=True):
             for axes, image in zip(line, images, strict=True):
                 pixels = np.clip(image.astype(float) / 2 + 0.5, 0, 1).transpose(1, 2, 0)
@@ -169,11 +159,9 @@ def edge_functions(
     """
     columns = min(6, len(values))
     lines = -(-len(values) // columns)
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            lines, columns, figsize=(1.5 * columns + 0.6, 1.35 * lines + 0.5),
-            sharex=True, sharey=True, squeeze=False, layout="constrained",
-        )  # fmt: skip
+    with mpl.rc_context(STYLE):
+        size = (1.5 * columns + 0.6, 1.35 * lines + 0.5)
+        figure, panels = _grid(lines, columns, size, share=True)
         for axes in panels.flat[len(values) :]:
             axes.set_axis_off()
         for axes, line, name in zip(panels.flat, values, names, strict=False):
@@ -196,14 +184,8 @@ def confusion_matrices(
         classes: names of the classes.
         title: above the panels.
     """
-    with plt.rc_context(STYLE | {"axes.grid": False}):
-        figure, panels = plt.subplots(
-            1,
-            len(matrices),
-            figsize=(4.2 * len(matrices), 4.2),
-            squeeze=False,
-            layout="constrained",
-        )
+    with mpl.rc_context(STYLE | _NO_GRID):
+        figure, panels = _grid(1, len(matrices), (4.2 * len(matrices), 4.2))
         for axes, (name, counts) in zip(panels[0], matrices.items(), strict=True):
             shares = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
             sns.heatmap(
@@ -222,9 +204,18 @@ def save(figure: Figure, folder: str | Path, stem: str) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{stem}.png", folder / f"{stem}.pdf"]
-    figure.savefig(paths[0], dpi=150, metadata={"Software": None})
-    figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    with mpl.rc_context(STYLE):
+        figure.savefig(paths[0], dpi=150, metadata={"Software": None})
+        figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
     return paths
+
+
+def _grid(
+    lines: int, columns: int, size: tuple[float, float], *, share: bool = False
+) -> tuple[Figure, Any]:
+    """A figure of its own, outside pyplot's list of open ones, and its axes (lines, columns)."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(lines, columns, squeeze=False, sharex=share, sharey=share)
 
 
 def _look(label: str) -> dict[str, Any]:

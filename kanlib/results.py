@@ -1,7 +1,7 @@
-"""Runs and their records: what was asked for, what came out, and what produced it.
+"""Records of runs: what was asked for, what came out, and what produced it.
 
-Needs pydantic, pandas for ``load_records``, and the rooms of training and evaluation for their
-dataclasses. ``experiments.py`` lists runs; tables and figures read records and nothing else.
+Needs ``runs.py``, and pandas for ``load_records``. Tables and figures read records and nothing
+else.
 
 A record is one JSON file, named by the parameters of its run, with an .npz file of the same name
 beside it for the pictures. Both are written to a temporary name and renamed, the record last.
@@ -12,112 +12,19 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from kanlib.autoencoders import Autoencoder
-from kanlib.baselines import build_model
 from kanlib.cpu import Products
 from kanlib.evaluation import Evaluation
-from kanlib.training import History, TrainingConfig, preset
+from kanlib.runs import STRICT, Positive, Run, explain
+from kanlib.training import History, TrainingConfig
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-Positive = Annotated[int, Field(ge=1)]
-
-
-class Run(BaseModel):
-    """The parameters of one run: they fix its numbers, and name its record.
-
-    Attributes:
-        dataset: "digits", "mnist", "cifar10", "svhn", "folder", or the name of an image folder.
-        model: "kan", "kan-pure", "conv", "mlp" or "pca".
-        bottleneck: size of the code, 1 to the number of values in an image.
-        seed: of the weights and of the order of the batches, >= 0.
-        preset: "paper" (its text) or "authors" (their code): the training settings.
-        hidden: hidden width of "kan" and "mlp"; None: the bottleneck's, as in the paper.
-        match_parameters: widen "mlp" or "conv" to the parameter count of "kan".
-        separate_scale: keep the spline scale as a parameter, as in the paper.
-        learning_rate: None: as the preset says. Likewise the three below.
-        weight_decay: >= 0.
-        epochs: >= 1.
-        batch_size: >= 1.
-
-    Raises:
-        ValueError: a parameter is unknown, missing, of the wrong type or out of range.
-    """
-
-    model_config = _STRICT
-
-    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "digits"
-    model: Literal["kan", "kan-pure", "conv", "mlp", "pca"] = "kan"
-    bottleneck: Positive = 8
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    preset: Literal["paper", "authors"] = "paper"
-    hidden: Positive | None = None
-    match_parameters: bool = False
-    separate_scale: bool = True
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
-    epochs: Positive | None = None
-    batch_size: Positive | None = None
-
-    def __init__(self, **parameters: Any) -> None:
-        try:
-            super().__init__(**parameters)
-        except ValidationError as error:
-            raise ValueError(explain(error, list(type(self).model_fields))) from None
-
-    def training(self) -> TrainingConfig:
-        """The preset's training settings with this run's own put over them."""
-        settings = vars(preset(self.preset, self.model, self.dataset))
-        own = {name: getattr(self, name) for name in settings if hasattr(self, name)}
-        return TrainingConfig(**settings | {k: v for k, v in own.items() if v is not None})
-
-    def build_model(self, shape: tuple[int, int, int]) -> Autoencoder:
-        """A fresh model for images of ``shape`` (C, H, W); its weights depend on the seed alone.
-
-        Raises:
-            ValueError: the bottleneck is larger than the image, or a parameter does not fit the
-                model.
-        """
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            return build_model(
-                self.model,
-                shape,
-                self.bottleneck,
-                hidden=self.hidden,
-                match_parameters=self.match_parameters,
-                separate_scale=self.separate_scale,
-                dataset=self.dataset,
-            )
-
-    @property
-    def label(self) -> str:
-        """How tables and figures call this model; runs that differ in size or seed share it."""
-        family = {"kan": "KAN", "kan-pure": "KAN layers alone", "conv": "CNN"}
-        words = [family.get(self.model, self.model.upper())]
-        named = {"dataset", "model", "bottleneck", "seed", "preset"}
-        for name, value in sorted(self.model_dump(exclude_defaults=True, exclude=named).items()):
-            words.append(name if value is True else f"{name}={value}")
-        if self.model.startswith("kan"):
-            words.append(f"{self.preset}' preset" if self.preset == "authors" else "paper's preset")
-        return ", ".join(words)
-
-    def path(self, results_dir: str | Path) -> Path:
-        """Where the record of this run lies: results_dir/runs/<dataset>/<model>/<...>.json."""
-        stem = f"bottleneck={self.bottleneck:04d}_preset={self.preset}_seed={self.seed:02d}"
-        named = {"dataset", "model", "bottleneck", "preset", "seed"}
-        for name, value in sorted(self.model_dump(exclude_defaults=True, exclude=named).items()):
-            stem += f"_{name}={str(value).lower()}"
-        return Path(results_dir) / "runs" / self.dataset / self.model / f"{stem}.json"
 
 
 class Environment(BaseModel):
@@ -136,7 +43,7 @@ class Environment(BaseModel):
         malloc: glibc's malloc settings in force, if any.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     kanlib: str
     git_commit: str | None
@@ -164,7 +71,7 @@ class Record(BaseModel):
         environment: what produced it.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     run: Run
     training: TrainingConfig
@@ -261,6 +168,31 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
     return pd.DataFrame(rows)
 
 
+def load_histories(records: "pd.DataFrame") -> "pd.DataFrame":
+    """The losses of every epoch.
+
+    Args:
+        records: as ``load_records`` returns.
+
+    Returns:
+        Columns label, bottleneck, seed, epoch (from 1), train_loss, test_loss; runs without
+        epochs (PCA) have no rows.
+    """
+    import pandas as pd
+
+    rows = [
+        (row["label"], row["bottleneck"], row["seed"], epoch, *losses)
+        for row in records.to_dict("records")
+        for epoch, losses in enumerate(_losses(load_record(row["path"]).history), start=1)
+    ]
+    names = ["label", "bottleneck", "seed", "epoch", "train_loss", "test_loss"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _losses(history: History) -> list[tuple[float, float]]:
+    return list(zip(history.train_loss, history.test_loss, strict=True))
+
+
 def _row(record: Record) -> dict[str, Any]:
     evaluation = record.evaluation
     row = record.run.model_dump() | {"label": record.run.label, "test_mse": evaluation.test_mse}
@@ -272,19 +204,3 @@ def _row(record: Record) -> dict[str, Any]:
         "seconds": record.history.seconds,
         "peak_mib": record.history.peak_memory / 2**20,
     }
-
-
-def explain(error: ValidationError, known: list[str]) -> str:
-    """A validation error in one line a field: name, value, rule."""
-    lines = []
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"]) or "the file"
-        line = f"{name}: {problem['msg']}"
-        if problem["type"] == "extra_forbidden":
-            line = f"{name} is not a known name"
-            if known:
-                line += f"; the known ones are {', '.join(known)}"
-        elif problem["type"] != "missing" and problem["loc"]:
-            line = f"{name}={problem['input']!r}: {problem['msg']}"
-        lines.append(line)
-    return "; ".join(lines)

@@ -4,6 +4,7 @@ Needs ``data.py`` and ``baselines.py``; ``evaluation.py`` comes next.
 """
 
 import math
+import os
 import resource
 import sys
 import time
@@ -106,7 +107,7 @@ def train(
 
     PCA is fitted instead; its history has no epochs. The order of the batches depends on ``seed``
     alone, so that on one machine the same call gives the same weights, bit for bit. A bar shows
-    the progress, unless the environment variable TQDM_DISABLE is 1.
+    the progress, unless the environment variable TQDM_DISABLE is set.
 
     Args:
         model: with parameters on the device of ``images``.
@@ -129,7 +130,9 @@ def train(
     )
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, config.decay)
     shuffle = torch.Generator().manual_seed(seed)
-    bar = tqdm(range(config.epochs), desc="training", unit="epoch")
+    # tqdm's bar for notebooks does not read the variable itself.
+    silent = bool(os.environ.get("TQDM_DISABLE"))
+    bar = tqdm(range(config.epochs), desc="training", unit="epoch", disable=silent)
     with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         for epoch in bar:
             start = time.perf_counter()

@@ -1,0 +1,121 @@
+"""A run: the parameters that fix its numbers and name its record.
+
+Needs pydantic, and the rooms of models and training. ``results.py`` adds what came out.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kanlib.autoencoders import Autoencoder
+from kanlib.baselines import build_model
+from kanlib.training import TrainingConfig, preset
+
+STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Run(BaseModel):
+    """The parameters of one run: they fix its numbers, and name its record.
+
+    Attributes:
+        dataset: "digits", "mnist", "cifar10", "svhn", "folder", or the name of an image folder.
+        model: "kan", "kan-pure", "conv", "mlp" or "pca".
+        bottleneck: size of the code, 1 to the number of values in an image.
+        seed: of the weights and of the order of the batches, >= 0.
+        preset: "paper" (its text) or "authors" (their code): the training settings.
+        hidden: hidden width of "kan" and "mlp"; None: the bottleneck's, as in the paper.
+        match_parameters: widen "mlp" or "conv" to the parameter count of "kan".
+        separate_scale: keep the spline scale as a parameter, as in the paper.
+        learning_rate: None: as the preset says. Likewise the three below.
+        weight_decay: >= 0.
+        epochs: >= 1.
+        batch_size: >= 1.
+
+    Raises:
+        ValueError: a parameter is unknown, missing, of the wrong type or out of range.
+    """
+
+    model_config = STRICT
+
+    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "digits"
+    model: Literal["kan", "kan-pure", "conv", "mlp", "pca"] = "kan"
+    bottleneck: Positive = 8
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    preset: Literal["paper", "authors"] = "paper"
+    hidden: Positive | None = None
+    match_parameters: bool = False
+    separate_scale: bool = True
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    epochs: Positive | None = None
+    batch_size: Positive | None = None
+
+    def __init__(self, **parameters: Any) -> None:
+        try:
+            super().__init__(**parameters)
+        except ValidationError as error:
+            raise ValueError(explain(error, list(type(self).model_fields))) from None
+
+    def training(self) -> TrainingConfig:
+        """The preset's training settings with this run's own put over them."""
+        settings = vars(preset(self.preset, self.model, self.dataset))
+        own = {name: getattr(self, name) for name in settings if hasattr(self, name)}
+        return TrainingConfig(**settings | {k: v for k, v in own.items() if v is not None})
+
+    def build_model(self, shape: tuple[int, int, int]) -> Autoencoder:
+        """A fresh model for images of ``shape`` (C, H, W); its weights depend on the seed alone.
+
+        Raises:
+            ValueError: the bottleneck is larger than the image, or a parameter does not fit the
+                model.
+        """
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return build_model(
+                self.model,
+                shape,
+                self.bottleneck,
+                hidden=self.hidden,
+                match_parameters=self.match_parameters,
+                separate_scale=self.separate_scale,
+                dataset=self.dataset,
+            )
+
+    @property
+    def label(self) -> str:
+        """How tables and figures call this model; runs that differ in size or seed share it."""
+        family = {"kan": "KAN", "kan-pure": "KAN layers alone", "conv": "CNN"}
+        words = [family.get(self.model, self.model.upper())]
+        named = {"dataset", "model", "bottleneck", "seed", "preset"}
+        for name, value in sorted(self.model_dump(exclude_defaults=True, exclude=named).items()):
+            words.append(name if value is True else f"{name}={value}")
+        if self.model.startswith("kan"):
+            words.append(f"{self.preset}' preset" if self.preset == "authors" else "paper's preset")
+        return ", ".join(words)
+
+    def path(self, results_dir: str | Path) -> Path:
+        """Where the record of this run lies: results_dir/runs/<dataset>/<model>/<...>.json."""
+        stem = f"bottleneck={self.bottleneck:04d}_preset={self.preset}_seed={self.seed:02d}"
+        named = {"dataset", "model", "bottleneck", "preset", "seed"}
+        for name, value in sorted(self.model_dump(exclude_defaults=True, exclude=named).items()):
+            stem += f"_{name}={str(value).lower()}"
+        return Path(results_dir) / "runs" / self.dataset / self.model / f"{stem}.json"
+
+
+def explain(error: ValidationError, known: list[str]) -> str:
+    """A validation error in one line a field: name, value, rule."""
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"]) or "the file"
+        line = f"{name}: {problem['msg']}"
+        if problem["type"] == "extra_forbidden":
+            line = f"{name} is not a known name"
+            if known:
+                line += f"; the known ones are {', '.join(known)}"
+        elif problem["type"] != "missing" and problem["loc"]:
+            line = f"{name}={problem['input']!r}: {problem['msg']}"
+        lines.append(line)
+    return "; ".join(lines)

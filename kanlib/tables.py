@@ -1,0 +1,52 @@
+"""Tables: DataFrames in; CSV, Markdown and LaTeX files out.
+
+Needs pandas (with tabulate and jinja2, which its writers use).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kanlib.results import atomic_file
+
+
+def by_bottleneck(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One row a model, one column a bottleneck.
+
+    Args:
+        summary: columns label, bottleneck and ``metric``, one row for each pair.
+        metric: column to show.
+
+    Returns:
+        Index label, in order of appearance; columns the bottlenecks, increasing; NaN where there
+        was no run.
+    """
+    table = summary.pivot(index="label", columns="bottleneck", values=metric)
+    return table.loc[summary["label"].unique()].rename_axis(index="model")
+
+
+def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) -> list[Path]:
+    """Write <stem>.csv with all digits, <stem>.md and <stem>.tex rounded; returns their paths.
+
+    Args:
+        table: its index is written too.
+        folder: made if missing.
+        stem: name without ending.
+        decimals: digits after the point in Markdown and LaTeX.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    form = f".{decimals}f"
+    style: Any = table.style  # its type hides the writer
+    texts = {
+        ".csv": table.to_csv(lineterminator="\n"),
+        ".md": table.to_markdown(floatfmt=form, missingval="–") + "\n",
+        ".tex": style.format(precision=decimals, na_rep="--", escape="latex").to_latex(hrules=True),
+    }
+    paths = []
+    for ending, text in texts.items():
+        paths.append(folder / f"{stem}{ending}")
+        with atomic_file(paths[-1]) as temporary:
+            temporary.write_text(text)
+    return paths
