@@ -1,62 +1,115 @@
-# From experiments/<name>.yaml to its tables and figures: one papermill job a run, then two notebooks.
+# From experiments/<name>.yaml to its tables and figures: one papermill job a run, then a notebook
+# for the tables and one for the figures.
+#
 #   snakemake --profile profiles/local --config experiment=mnist
-# --config also takes results=, figures= (folders) and fast_cpu=false.
-# A record is never made twice: delete it to have it made again.
+#
+# --config also takes results=DIR, figures=DIR and fast_cpu=false (see kanlib/cpu.py).
+# A record is never made twice: its own commit is written in it. Delete it to have it made again.
+import json
+
 from kanlib.experiments import load_experiment
 
-NAME = str(config.get("experiment", "digits"))
 RESULTS = str(config.get("results", "results"))
 FIGURES = str(config.get("figures", "figures"))
-EXPERIMENT_FILE = NAME if NAME.endswith(".yaml") else f"experiments/{NAME}.yaml"
-EXPERIMENT = load_experiment(EXPERIMENT_FILE)
-RUNS = {str(run.path(RESULTS)): run for run in EXPERIMENT.runs()}
-STEM = Path(EXPERIMENT_FILE).stem
+NAME = str(config.get("experiment", "digits"))
+EXPERIMENT = Path(NAME if NAME.endswith(".yaml") else f"experiments/{NAME}.yaml")
+RUNS = {str(run.path(RESULTS)): run for run in load_experiment(EXPERIMENT).runs()}
+TABLES = expand(
+    "{folder}/{stem}{table}.{ending}",
+    folder=RESULTS,
+    stem=EXPERIMENT.stem,
+    table=["", "_mse", "_accuracy", "_leak"],
+    ending=["csv", "md", "tex"],
+)
+PICTURES = expand(
+    "{folder}/{stem}_{figure}.{ending}",
+    folder=FIGURES,
+    stem=EXPERIMENT.stem,
+    figure=["mse", "accuracy", "reconstructions", "training", "edges", "confusion"],
+    ending=["png", "pdf"],
+)
+# What reads records; a change there makes tables and figures anew.
+READERS = [f"kanlib/{room}.py" for room in ("results", "published", "statistics", "tables", "figures")]
 
-# Silent in batch, exact on every road (see the guard in the notebooks), and one thread a job: two
-# jobs side by side beat one job of two threads. glibc's malloc keeps large blocks instead of
-# returning them to the system at every step, which costs as much as the arithmetic.
+# One thread a job: two small jobs side by side beat one job of two threads. glibc's malloc keeps
+# large blocks instead of returning them to the system at each step, which can cost as much time as
+# the arithmetic.
 PAPERMILL = (
-    "env TQDM_DISABLE=1 OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads} "
-    "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_TOP_PAD_=67108864 "
-    "papermill --no-progress-bar --log-output -k python3"
+    "env TQDM_DISABLE=1 OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
+    " MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_TOP_PAD_=67108864"
+    " papermill --no-progress-bar --log-output -k python3"
+    " {input.notebook} {log.notebook} -y {params.yaml:q} > {log.text} 2>&1"
+    # The error itself is at the end of papermill's log, below the traceback.
+    " || {{ grep -E '^[A-Za-z.]+(Error|Exception|Diverged): ' {log.text} | tail -n 1 >&2; exit 1; }}"
 )
 
 
-def parameters(wildcards, output):
+def run_parameters(wildcards, output):
     """The YAML that papermill passes to the training notebook."""
-    import json
+    settings = RUNS[output.record].model_dump()
+    settings |= {"results_dir": RESULTS, "fast_cpu": bool(config.get("fast_cpu", True))}
+    return json.dumps(settings)
 
-    settings = RUNS[output.record].model_dump() | {"results_dir": RESULTS}
-    return json.dumps(settings | {"fast_cpu": bool(config.get("fast_cpu", True))})
+
+onsuccess:
+    print("Tables:  " + " ".join(p for p in TABLES if p.endswith(".csv")) + " (also .md, .tex)")
+    print("Figures: " + " ".join(p for p in PICTURES if p.endswith(".png")) + " (also .pdf)")
 
 
 rule all:
-    input:
-        list(RUNS),
+    # The records too: a table that is there does not excuse a record that is not.
+    input: RUNS, TABLES, PICTURES
+    message: "tables and figures of {EXPERIMENT} are up to date"
 
 
 rule records:
-    """The runs alone, without tables and figures."""
-    input: list(RUNS)
+    input: RUNS
+    message: "records of {EXPERIMENT} are there"
 
 
 rule dataset:
-    """Find (or download) and decode a data set once, before any run needs it."""
+    # Found or downloaded, decoded and checked once, before any run needs it.
     output: touch("build/datasets/{dataset}.ready")
     message: "data set {wildcards.dataset}: find, decode, check"
     shell: "python -m kanlib.data {wildcards.dataset}"
 
 
 rule run:
-    """One record. The library is not an input: a record says which commit made it."""
-    input: data=ancient("build/datasets/{dataset}.ready")
+    input:
+        notebook=ancient("notebooks/02_train_autoencoder.ipynb"),
+        data=ancient("build/datasets/{dataset}.ready"),
     output:
         record=RESULTS + "/runs/{dataset}/{model}/{run}.json",
         arrays=RESULTS + "/runs/{dataset}/{model}/{run}.npz",
-    params: yaml=parameters
-    log: notebook="build/notebooks/{dataset}/{model}/{run}.ipynb"
+    params: yaml=run_parameters
+    log:
+        notebook="build/notebooks/{dataset}/{model}/{run}.ipynb",
+        text="build/notebooks/{dataset}/{model}/{run}.txt",
     threads: 1
     message: "run {wildcards.dataset} {wildcards.model} {wildcards.run}"
-    shell:
-        PAPERMILL + " notebooks/02_train_autoencoder.ipynb {log.notebook} -y {params.yaml:q}"
-        " > {log.notebook}.txt 2>&1 || {{ tail -n 20 {log.notebook}.txt >&2; exit 1; }}"
+    shell: PAPERMILL
+
+
+rule tables:
+    input: EXPERIMENT, RUNS, READERS, notebook="notebooks/03_tables.ipynb"
+    output: TABLES
+    params: yaml=json.dumps({"experiment": str(EXPERIMENT), "results_dir": RESULTS})
+    log:
+        notebook=f"build/notebooks/{EXPERIMENT.stem}_tables.ipynb",
+        text=f"build/notebooks/{EXPERIMENT.stem}_tables.txt",
+    message: "tables of {EXPERIMENT}"
+    shell: PAPERMILL
+
+
+rule figures:
+    input: EXPERIMENT, RUNS, READERS, notebook="notebooks/04_figures.ipynb"
+    output: PICTURES
+    params:
+        yaml=json.dumps(
+            {"experiment": str(EXPERIMENT), "results_dir": RESULTS, "figures_dir": FIGURES}
+        )
+    log:
+        notebook=f"build/notebooks/{EXPERIMENT.stem}_figures.ipynb",
+        text=f"build/notebooks/{EXPERIMENT.stem}_figures.txt",
+    message: "figures of {EXPERIMENT}"
+    shell: PAPERMILL

@@ -13,7 +13,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -68,6 +68,8 @@ def against_bottleneck(
                 **_look(str(label)),
             )
         axes.set(xscale="log", yscale="log" if log else "linear")
+        if log:
+            _plain_log_axis(axes)
         axes.set(xlabel="bottleneck (numbers in the code)", ylabel=ylabel, title=title)
         _plain_ticks(axes, sorted(table["bottleneck"].unique()))
         axes.legend(fontsize=8)
@@ -86,13 +88,12 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
         figure, panels = _grid(1, len(sizes), (3.2 * len(sizes) + 1.5, 3.4))
         for axes, size in zip(panels[0], sizes, strict=True):
             here = history[history["bottleneck"] == size]
-            for (label, _), rows in here.groupby(["label", "seed"], sort=False):
-                look = _look(str(label)) | {"markersize": 3}
+            for _, rows in here.groupby(["label", "seed"], sort=False):
+                label = str(next(iter(rows["label"])))
+                look = _look(label) | {"markersize": 3}
                 axes.plot(rows["epoch"], rows["test_loss"], label=label, **look)
             axes.set(title=f"bottleneck {size}", xlabel="epoch", yscale="log")
-            axes.yaxis.set_major_formatter(ScalarFormatter())
-            axes.yaxis.set_minor_formatter(ScalarFormatter())
-            axes.tick_params(axis="y", which="both", labelsize=7)
+            _plain_log_axis(axes)
         panels[0, 0].set_ylabel("test MSE")
         handles = dict(
             pair[::-1]
@@ -224,10 +225,17 @@ def _look(label: str) -> dict[str, Any]:
     return {
         "color": _FAMILIES.get(family, "C4"),
         "marker": _MARKERS.get(family, "."),
-        "linestyle": "--" if label.endswith("paper's preset") else "-",
+        "linestyle": "--" if "paper's text" in label else "-",
         "markersize": 5,
         "linewidth": 1.5,
     }
+
+
+def _plain_log_axis(axes: Axes) -> None:
+    """0.02 0.05 0.1 0.2 .. on a logarithmic vertical axis, instead of powers of ten."""
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _plain_ticks(axes: Axes, sizes: Sequence[int]) -> None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from kanlib.cpu import Products
 from kanlib.evaluation import Evaluation
-from kanlib.runs import STRICT, Positive, Run, explain
+from kanlib.runs import STRICT, Positive, Run, explain, labels
 from kanlib.training import History, TrainingConfig
 
 if TYPE_CHECKING:
@@ -146,8 +146,9 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
     """The records of ``runs``, one row each.
 
     Returns:
-        Columns: every parameter of the run; its label; test_mse; {knn, leaky_knn_code,
-        leaky_knn_reconstruction}_{accuracy, f1}; parameters; seconds; peak_mib; path.
+        Columns: label (see ``kanlib.runs.labels``); every parameter of the run; test_mse;
+        {knn, leaky_knn_code, leaky_knn_reconstruction}_{accuracy, f1}; parameters; seconds;
+        peak_mib; path.
 
     Raises:
         FileNotFoundError: a run has no record; says how to make it.
@@ -155,8 +156,8 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
     """
     import pandas as pd
 
-    rows = []
-    for run in runs:
+    runs, rows = list(runs), []
+    for run, label in zip(runs, labels(runs), strict=True):
         path = run.path(results_dir)
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; `make paper EXPERIMENT=...` makes it")
@@ -164,7 +165,7 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
         if record.run != run:
             wrong = [n for n in type(run).model_fields if getattr(run, n) != getattr(record.run, n)]
             raise ValueError(f"{path} is the record of another run: {', '.join(wrong)} differ")
-        rows.append(_row(record) | {"path": str(path)})
+        rows.append({"label": label} | _row(record) | {"path": str(path)})
     return pd.DataFrame(rows)
 
 
@@ -195,7 +196,7 @@ def _losses(history: History) -> list[tuple[float, float]]:
 
 def _row(record: Record) -> dict[str, Any]:
     evaluation = record.evaluation
-    row = record.run.model_dump() | {"label": record.run.label, "test_mse": evaluation.test_mse}
+    row = record.run.model_dump() | {"test_mse": evaluation.test_mse}
     for name in ("knn", "leaky_knn_code", "leaky_knn_reconstruction"):
         score = getattr(evaluation, name)
         row |= {f"{name}_accuracy": score.accuracy, f"{name}_f1": score.f1}

@@ -3,6 +3,7 @@
 Needs pydantic, and the rooms of models and training. ``results.py`` adds what came out.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,15 @@ from kanlib.training import TrainingConfig, preset
 
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 Positive = Annotated[int, Field(ge=1)]
+
+MODEL_NAMES = {
+    "kan": "KAN",
+    "kan-pure": "KAN layers alone",
+    "conv": "CNN",
+    "mlp": "MLP",
+    "pca": "PCA",
+}
+_PRESET_NAMES = {"paper": "paper's text", "authors": "authors' code"}
 
 
 class Run(BaseModel):
@@ -84,18 +94,6 @@ class Run(BaseModel):
                 dataset=self.dataset,
             )
 
-    @property
-    def label(self) -> str:
-        """How tables and figures call this model; runs that differ in size or seed share it."""
-        family = {"kan": "KAN", "kan-pure": "KAN layers alone", "conv": "CNN"}
-        words = [family.get(self.model, self.model.upper())]
-        named = {"dataset", "model", "bottleneck", "seed", "preset"}
-        for name, value in sorted(self.model_dump(exclude_defaults=True, exclude=named).items()):
-            words.append(name if value is True else f"{name}={value}")
-        if self.model.startswith("kan"):
-            words.append(f"{self.preset}' preset" if self.preset == "authors" else "paper's preset")
-        return ", ".join(words)
-
     def path(self, results_dir: str | Path) -> Path:
         """Where the record of this run lies: results_dir/runs/<dataset>/<model>/<...>.json."""
         stem = f"bottleneck={self.bottleneck:04d}_preset={self.preset}_seed={self.seed:02d}"
@@ -103,6 +101,28 @@ class Run(BaseModel):
         for name, value in sorted(self.model_dump(exclude_defaults=True, exclude=named).items()):
             stem += f"_{name}={str(value).lower()}"
         return Path(results_dir) / "runs" / self.dataset / self.model / f"{stem}.json"
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """What tables and figures call each run: its model, and what sets it apart from its like.
+
+    Args:
+        runs: of one experiment.
+
+    Returns:
+        One name a run. Runs that differ in bottleneck, seed or data alone share theirs; other
+        parameters are named where they vary between the runs of a model.
+    """
+    names = []
+    for run in runs:
+        alike = [other for other in runs if other.model == run.model]
+        words = [MODEL_NAMES[run.model]]
+        for field in sorted(set(Run.model_fields) - {"dataset", "model", "bottleneck", "seed"}):
+            value = getattr(run, field)
+            if any(getattr(other, field) != value for other in alike):
+                words.append(_PRESET_NAMES.get(str(value), f"{field}={value}"))
+        names.append(", ".join(words))
+    return names
 
 
 def explain(error: ValidationError, known: list[str]) -> str:
