@@ -51,6 +51,12 @@ def run_parameters(wildcards, output):
     return json.dumps(settings)
 
 
+onstart:
+    # Data are found or downloaded, decoded and checked once, before any run needs them.
+    for dataset in sorted({run.dataset for path, run in RUNS.items() if not Path(path).exists()}):
+        shell("python -m kanlib.data {dataset}")
+
+
 onsuccess:
     print("Tables:  " + " ".join(p for p in TABLES if p.endswith(".csv")) + " (also .md, .tex)")
     print("Figures: " + " ".join(p for p in PICTURES if p.endswith(".png")) + " (also .pdf)")
@@ -67,17 +73,8 @@ rule records:
     message: "records of {EXPERIMENT} are there"
 
 
-rule dataset:
-    # Found or downloaded, decoded and checked once, before any run needs it.
-    output: touch("build/datasets/{dataset}.ready")
-    message: "data set {wildcards.dataset}: find, decode, check"
-    shell: "python -m kanlib.data {wildcards.dataset}"
-
-
 rule run:
-    input:
-        notebook=ancient("notebooks/02_train_autoencoder.ipynb"),
-        data=ancient("build/datasets/{dataset}.ready"),
+    input: notebook=ancient("notebooks/02_train_autoencoder.ipynb")
     output:
         record=RESULTS + "/runs/{dataset}/{model}/{run}.json",
         arrays=RESULTS + "/runs/{dataset}/{model}/{run}.npz",

@@ -7,6 +7,8 @@ import pytest
 # Inherited by the notebooks' kernels: progress bars are not part of the story,
 # and pictures come from the inline backend whatever the shell says.
 os.environ["TQDM_DISABLE"] = "1"
+# One thread: small models gain nothing from more, and lose much when tests run side by side.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("MPLBACKEND", None)
 
 

@@ -150,7 +150,7 @@ def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, svhn: bool = Fals
     _width(shape, bottleneck, None)
     published = _PUBLISHED_CONV.get((shape, bottleneck))
     channels, strides = published or ((32, 8, 8), (2, 2, 2))
-    if svhn and published:
+    if svhn and published and bottleneck in _SVHN_WIDTH:
         channels = (_SVHN_WIDTH[bottleneck], *channels[1:])
     inner = [max(1, round(width * c)) for c in channels[:2]]
     channels = [shape[0], *inner, channels[2]]

@@ -115,6 +115,7 @@ def build_model(
             )
         return autoencoders.mlp(shape, bottleneck, hidden)
     if match_parameters:
-        eighths = autoencoders.match_parameters(lambda n: build_conv(n / 8), kan_parameters())
-        return build_conv(eighths / 8)
+        # Steps so fine that the layers grow one after the other.
+        steps = autoencoders.match_parameters(lambda n: build_conv(n / 64), kan_parameters())
+        return build_conv(steps / 64)
     return build_conv()

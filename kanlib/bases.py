@@ -70,7 +70,7 @@ class BSpline:
 
     def __post_init__(self) -> None:
         _check_grid("BSpline", self.grid_size, 1, self.grid_range)
-        if self.spline_order not in (1, 2, 3, 4, 5):
+        if type(self.spline_order) is not int or not 1 <= self.spline_order <= 5:
             raise ValueError(f"BSpline: spline_order={self.spline_order!r} must be 1, 2, 3, 4 or 5")
 
     @property

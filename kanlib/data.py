@@ -102,7 +102,7 @@ def load_images(
     """
     if name == "digits":
         return _digits()
-    if not name or Path(name).name != name:
+    if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"dataset={name!r} must be the name of a data set, not a path; see root")
     cache = Path(cache or _user_cache())
     root = Path(root) if root else Path(os.environ["KANLIB_DATA"]) if _has_data_root() else None
@@ -202,10 +202,11 @@ def _read_cache(target: Path) -> _Decoded | None:
     try:
         meta = json.loads((target / "meta.json").read_text())
         arrays = {key: np.load(target / f"{key}.npy") for key in meta["hashes"]}
-    except (OSError, ValueError, KeyError):
+        classes = tuple(meta["classes"])
+    except Exception:  # numpy meets damage with errors of many kinds
         return None
     hashes = {key: _hash(array) for key, array in arrays.items()}
-    return (arrays, tuple(meta["classes"]), hashes) if hashes == meta["hashes"] else None
+    return (arrays, classes, hashes) if hashes == meta["hashes"] else None
 
 
 def _hash(array: NDArray[np.generic]) -> str:

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
+from kanlib.results import atomic_file
+
 Array = NDArray[Any]
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
@@ -205,9 +207,13 @@ def save(figure: Figure, folder: str | Path, stem: str) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{stem}.png", folder / f"{stem}.pdf"]
-    with mpl.rc_context(STYLE):
-        figure.savefig(paths[0], dpi=150, metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    options: list[dict[str, Any]] = [
+        {"format": "png", "dpi": 150, "metadata": {"Software": None}},
+        {"format": "pdf", "metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
+    ]
+    for path, option in zip(paths, options, strict=True):
+        with atomic_file(path) as temporary, mpl.rc_context(STYLE):
+            figure.savefig(temporary, **option)
     return paths
 
 

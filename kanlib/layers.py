@@ -133,7 +133,8 @@ class KANLinear(nn.Module):
                 f"KANLinear: input of dtype {x.dtype} must have the layer's dtype "
                 f"{self.weight.dtype}; convert it with x.to(layer.weight.dtype)"
             )
-        rows = x.reshape(-1, self.in_features)
+        # Under autocast the layer before may have left another dtype: the weights' decides.
+        rows = x.reshape(-1, self.in_features).to(self.weight.dtype)
         y = _KANProduct.apply(rows, self.weight, self.spline_scale, self.basis, self.base)
         return y.view(*x.shape[:-1], self.out_features)
 
@@ -147,7 +148,10 @@ class KANLinear(nn.Module):
         Returns:
             (P, O, I); its sum over the last axis is ``forward(x)``.
         """
-        weight = _scaled(self.weight, self.spline_scale)[outputs]
+        weight = self.weight[outputs]
+        if self.spline_scale is not None:  # differentiable, other than _scaled
+            scaled = weight[:, 1:] * self.spline_scale[outputs].unsqueeze(1)
+            weight = torch.cat([weight[:, :1], scaled], dim=1)
         features = _edge_features(x, self.basis, self.base)  # (P, 1 + M, I or 1)
         return (features.unsqueeze(1) * weight).sum(2)
 
@@ -203,8 +207,14 @@ class _KANProduct(torch.autograd.Function):
         return features.flatten(1) @ _scaled(weight, scale).flatten(1).T  # (N, O)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if torch.is_grad_enabled():  # create_graph: a second derivative would else be a silent 0
+            grads = tuple(grad.detach().requires_grad_() for grad in grads)
+        return _KANProduct.gradients(ctx, *grads)
+
+    @staticmethod
+    @once_differentiable
+    def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, scale, features = ctx.saved_tensors
         grad = grads[0].to(features.dtype)  # autocast may have computed y in less
         grad_x = grad_weight = grad_scale = None

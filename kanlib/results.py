@@ -7,6 +7,7 @@ A record is one JSON file, named by the parameters of its run, with an .npz file
 beside it for the pictures. Both are written to a temporary name and renamed, the record last.
 """
 
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -129,11 +130,26 @@ def load_record(path: str | Path) -> Record:
         FileNotFoundError: there is none.
         ValueError: the file is not a whole, valid record; names the file and the field.
     """
-    text = Path(path).read_text()
+    text = Path(path).read_bytes()
     try:
-        return Record.model_validate_json(text)
+        record = Record.model_validate_json(text)
     except ValidationError as error:
         raise ValueError(f"{path} is not a valid record: {explain(error, [])}") from None
+    lacking = _lacking(json.loads(text), record.model_dump(mode="json"))
+    if lacking:
+        raise ValueError(f"{path} is not a valid record: it lacks {', '.join(lacking)}")
+    return record
+
+
+def _lacking(given: dict[str, Any], whole: dict[str, Any], parent: str = "") -> list[str]:
+    """Names of the fields that a file leaves to their defaults; a record states them all."""
+    names = []
+    for name, value in whole.items():
+        if name not in given:
+            names.append(parent + name)
+        elif isinstance(value, dict):
+            names += _lacking(given[name], value, f"{parent}{name}.")
+    return names
 
 
 def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:

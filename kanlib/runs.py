@@ -14,7 +14,13 @@ from kanlib.autoencoders import Autoencoder
 from kanlib.baselines import build_model
 from kanlib.training import TrainingConfig, preset
 
-STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+STRICT = ConfigDict(
+    extra="forbid",
+    strict=True,
+    frozen=True,
+    allow_inf_nan=False,
+    revalidate_instances="always",  # else a NaN in a metric is found only when read again
+)
 Positive = Annotated[int, Field(ge=1)]
 
 MODEL_NAMES = {

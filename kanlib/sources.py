@@ -165,6 +165,8 @@ def _read_image(path: str) -> NDArray[np.uint8]:
 
     try:
         with Image.open(path) as image:
+            if image.mode[0] in "IF":  # Pillow would cut these off at 255
+                raise ValueError(f"{path} has more than 8 bits a pixel; convert it to 8 bits first")
             grey = image.mode in ("1", "L")
             pixels = np.asarray(image.convert("L" if grey else "RGB"))
     except OSError as error:

@@ -41,7 +41,10 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
     style: Any = table.style  # its type hides the writer
     texts = {
         ".csv": table.to_csv(lineterminator="\n"),
-        ".md": table.to_markdown(floatfmt=form, missingval="–") + "\n",
+        ".md": table.astype(object)
+        .where(table.notna(), None)
+        .to_markdown(floatfmt=form, missingval="–")
+        + "\n",
         ".tex": style.format(precision=decimals, na_rep="--", escape="latex").to_latex(hrules=True),
     }
     paths = []

@@ -48,12 +48,16 @@ class TrainingConfig:
         for name, valid, rule in (
             ("learning_rate", 0 < self.learning_rate < math.inf, "positive and finite"),
             ("weight_decay", 0 <= self.weight_decay < math.inf, "finite and >= 0"),
-            ("epochs", self.epochs >= 1, "an integer >= 1"),
-            ("batch_size", self.batch_size >= 1, "an integer >= 1"),
+            ("epochs", _is_count(self.epochs), "an integer >= 1"),
+            ("batch_size", _is_count(self.batch_size), "an integer >= 1"),
             ("decay", 0 < self.decay <= 1, "in (0, 1]"),
         ):
             if not valid:
                 raise ValueError(f"TrainingConfig: {name}={getattr(self, name)!r} must be {rule}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def preset(name: str, model: str, dataset: str) -> TrainingConfig:

@@ -1,0 +1,78 @@
+"""Figures hold the numbers they are given, and are written the same each time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kanlib import figures
+
+TABLE = pd.DataFrame(
+    {
+        "label": ["KAN, paper's text"] * 2 + ["PCA"] * 2,
+        "bottleneck": [4, 9, 4, 9],
+        "test_mse": [0.4, 0.2, 0.3, 0.1],
+        "test_mse_sd": [0.01, 0.02, np.nan, np.nan],
+    }
+)
+
+
+def test_lines_show_the_table_and_the_published_curve():
+    paper = pd.DataFrame({"bottleneck": [4, 9], "test_mse": [0.5, 0.25]})
+    figure = figures.against_bottleneck(TABLE, "test_mse", "error", published=paper, log=True)
+    (axes,) = figure.axes
+    drawn = {tuple(line.get_ydata()) for line in axes.lines}
+    assert {(0.4, 0.2), (0.3, 0.1), (0.5, 0.25)} <= drawn
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert set(names) == {"KAN, paper's text", "PCA", "AE-KAN, published"}
+
+
+def test_a_model_keeps_its_colour_whatever_is_beside_it():
+    def colour(table):
+        (axes,) = figures.against_bottleneck(table, "test_mse", "error").axes
+        return {c.get_label(): c.lines[0].get_color() for c in axes.containers}["PCA"]
+
+    assert colour(TABLE) == colour(TABLE[TABLE["label"] == "PCA"])
+
+
+def test_images_are_drawn_from_black_to_white():
+    image = np.linspace(-1.5, 1.5, 16).reshape(1, 1, 4, 4)
+    figure = figures.reconstructions(image, {"model": -image})
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    assert len(shown) == 2
+    assert shown[0].min() == 0 and shown[0].max() == 1  # values beyond [-1, 1] are clipped
+    assert np.asarray(shown[0]) == pytest.approx(1 - np.asarray(shown[1]))
+
+
+def test_confusions_are_shares_of_each_true_class():
+    counts = np.array([[3, 1], [0, 10]])
+    figure = figures.confusion_matrices({"sound": counts}, ["a", "b"])
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["75", "25", "0", "100"]
+
+
+def test_training_curves_have_one_panel_a_bottleneck_and_one_line_a_run():
+    rows = [
+        {"label": "MLP", "bottleneck": size, "seed": seed, "epoch": epoch, "test_loss": 1 / epoch}
+        for size in (4, 9) for seed in (0, 1) for epoch in (1, 2)
+    ]  # fmt: skip
+    figure = figures.training_curves(pd.DataFrame(rows))
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2]
+    figure = figures.losses([0.3, 0.2], [0.35, 0.25])
+    assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.3, 0.2], [0.35, 0.25]]
+
+
+def test_edge_functions_fill_a_grid_of_panels():
+    points, values = np.linspace(-1, 1, 5), np.arange(35.0).reshape(7, 5)
+    figure = figures.edge_functions(points, values, [f"pixel {i}" for i in range(7)])
+    drawn = [list(axes.lines[0].get_ydata()) for axes in figure.axes if axes.lines]
+    assert drawn == values.tolist()
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path):
+    def save(folder):
+        figure = figures.against_bottleneck(TABLE, "test_mse", "error")
+        return [path.read_bytes() for path in figures.save(figure, tmp_path / folder, "mse")]
+
+    first, second = save("a"), save("b")
+    assert first == second
+    assert first[0].startswith(b"\x89PNG") and first[1].startswith(b"%PDF")

@@ -1,0 +1,65 @@
+"""Intervals and differences against numbers worked out by hand."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from kanlib.statistics import Interval, mean_interval, paired_difference, summarise, verdict
+
+
+def test_the_interval_of_three_values_is_students():
+    interval = mean_interval([1.0, 2.0, 3.0])
+    half = 4.302652729 / math.sqrt(3)  # t(0.975, 2 degrees) times standard error 1 / sqrt(3)
+    assert interval.mean == 2.0 and interval.count == 3
+    assert interval.low == pytest.approx(2 - half)
+    assert interval.high == pytest.approx(2 + half)
+
+
+def test_one_value_has_a_mean_and_no_interval():
+    interval = mean_interval([5.0])
+    assert interval.mean == 5.0
+    assert math.isnan(interval.low) and math.isnan(interval.high)
+    assert verdict(interval) == "undecided"
+
+
+def test_differences_are_paired_by_seed():
+    first = pd.Series([1.0, 2.0, 9.0], index=[0, 1, 2])
+    second = pd.Series([20.0, 10.0], index=[1, 0])
+    difference = paired_difference(first, second)
+    assert difference.count == 2
+    assert difference.mean == (1 - 10 + 2 - 20) / 2
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"), [(-2, -1, "lower"), (1, 2, "higher"), (-1, 1, "undecided")]
+)
+def test_a_verdict_needs_an_interval_without_zero(low, high, word):
+    assert verdict(Interval((low + high) / 2, low, high, 5)) == word
+
+
+@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf], [[1.0], [2.0]]])
+def test_values_that_are_not_numbers_are_refused(values):
+    with pytest.raises(ValueError, match="values="):
+        mean_interval(values)
+
+
+def test_disjoint_seeds_are_refused():
+    with pytest.raises(ValueError, match="none in common"):
+        paired_difference(pd.Series([1.0], index=[0]), pd.Series([1.0], index=[1]))
+
+
+def test_a_summary_has_one_row_a_model_and_size_in_order():
+    records = pd.DataFrame(
+        {
+            "label": ["b", "b", "a"],
+            "bottleneck": [9, 9, 4],
+            "seed": [0, 1, 0],
+            "mse": [1.0, 3.0, 5.0],
+        }
+    )
+    table = summarise(records, ["mse"])
+    assert table["label"].tolist() == ["b", "a"]
+    assert table["seeds"].tolist() == [2, 1]
+    assert table["mse"].tolist() == [2.0, 5.0]
+    assert table["mse_sd"][0] == pytest.approx(math.sqrt(2)) and math.isnan(table["mse_sd"][1])

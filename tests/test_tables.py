@@ -1,0 +1,25 @@
+"""Tables: their shape, and the three files of each."""
+
+import pandas as pd
+
+from kanlib import tables
+
+SUMMARY = pd.DataFrame(
+    {"label": ["KAN", "KAN", "CNN"], "bottleneck": [9, 4, 9], "test_mse": [0.123456, 0.2, 0.3]}
+)
+
+
+def test_models_are_rows_in_their_order_and_bottlenecks_increase():
+    table = tables.by_bottleneck(SUMMARY, "test_mse")
+    assert table.index.tolist() == ["KAN", "CNN"] and table.columns.tolist() == [4, 9]
+    assert table.loc["KAN"].tolist() == [0.2, 0.123456]
+    assert pd.isna(table.loc["CNN", 4])
+
+
+def test_a_table_is_written_exactly_as_csv_and_rounded_for_readers(tmp_path):
+    table = tables.by_bottleneck(SUMMARY, "test_mse")
+    csv, markdown, latex = tables.save(table, tmp_path / "new", "mse", decimals=3)
+    assert pd.read_csv(csv, index_col="model").loc["KAN", "9"] == 0.123456
+    assert markdown.read_text().splitlines()[2].replace(" ", "") == "|KAN|0.200|0.123|"
+    assert "0.123" in latex.read_text() and r"\toprule" in latex.read_text()
+    assert sorted(p.name for p in csv.parent.iterdir()) == ["mse.csv", "mse.md", "mse.tex"]
