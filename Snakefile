@@ -6,6 +6,7 @@
 # --config also takes results=DIR, figures=DIR and fast_cpu=false (see kanlib/cpu.py).
 # A record is never made twice: its own commit is written in it. Delete it to have it made again.
 import json
+import sys
 
 from kanlib.experiments import load_experiment
 
@@ -37,7 +38,7 @@ READERS = [f"kanlib/{room}.py" for room in ("results", "published", "statistics"
 PAPERMILL = (
     "env TQDM_DISABLE=1 OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
     " MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_TOP_PAD_=67108864"
-    " papermill --no-progress-bar --log-output -k python3"
+    f" {sys.executable} -m papermill --no-progress-bar --log-output -k python3"
     " {input.notebook} {log.notebook} -y {params.yaml:q} > {log.text} 2>&1"
     # The error itself is at the end of papermill's log, below the traceback.
     " || {{ grep -E '^[A-Za-z.]+(Error|Exception|Diverged): ' {log.text} | tail -n 1 >&2; exit 1; }}"
@@ -54,7 +55,7 @@ def run_parameters(wildcards, output):
 onstart:
     # Data are found or downloaded, decoded and checked once, before any run needs them.
     for dataset in sorted({run.dataset for path, run in RUNS.items() if not Path(path).exists()}):
-        shell("python -m kanlib.data {dataset}")
+        shell("{sys.executable} -m kanlib.data {dataset}")
 
 
 onsuccess:
