@@ -12,7 +12,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(if $(C
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup paper test lint format lock lab clean
+.PHONY: help setup paper bench test lint format lock lab clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,12 @@ paper: experiments/$(EXPERIMENT).yaml setup ## run an experiment, then make its 
 # Runs only where the file does not exist.
 experiments/%.yaml:
 	@echo "There is no experiment '$*'. There are:" $(basename $(notdir $(wildcard experiments/*.yaml))) >&2; exit 1
+
+# pykan is one of the competitors; without it (no network) the others are measured.
+bench: setup ## measure speed and memory (BENCH=--quick to try it out, --force to measure again)
+	@$(BIN)/python -c "import kan" 2>/dev/null || $(PIP_INSTALL) --no-build-isolation -e '.[bench]' \
+		|| echo "pykan is left out" >&2
+	$(BIN)/python -m benchmarks $(BENCH)
 
 test: lint ## lint, then run the unit tests and every notebook
 	$(BIN)/pytest

@@ -48,8 +48,8 @@ def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> 
     order = grid.shape[1] - 1 - size
     if not 1 <= order < size:
         raise ValueError(
-            f"from_efficient_kan: grid has {grid.shape[1]} knots a row, which is not G + 2k + 1 for "
-            f"the G + k = {size} functions of spline_weight"
+            f"from_efficient_kan: grid has {grid.shape[1]} knots a row, which is not G + 2k + 1 "
+            f"for the G + k = {size} functions of spline_weight"
         )
     for name, shape in (
         ("base_weight", (out_features, in_features)),

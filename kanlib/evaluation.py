@@ -102,10 +102,12 @@ def knn_score(fit_on: Tensor, fit_labels: Tensor, test_on: Tensor, test_labels: 
     neighbours = KNeighborsClassifier(NEIGHBOURS, algorithm="brute")
     neighbours.fit(fit_on.cpu().numpy(), fit_labels.cpu().numpy())
     truth, predicted = test_labels.cpu().numpy(), neighbours.predict(test_on.cpu().numpy())
+    # All classes, those too that are neither true nor predicted in this split.
+    counts = confusion_matrix(truth, predicted, labels=np.union1d(truth, fit_labels.cpu().numpy()))
     return Score(
         accuracy=float((truth == predicted).mean()),
         f1=float(f1_score(truth, predicted, average="weighted")),
-        confusion=tuple(tuple(int(n) for n in row) for row in confusion_matrix(truth, predicted)),
+        confusion=tuple(tuple(int(n) for n in row) for row in counts),
     )
 
 

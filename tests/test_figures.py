@@ -1,5 +1,7 @@
 """Figures hold the numbers they are given, and are written the same each time."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +20,7 @@ TABLE = pd.DataFrame(
 
 def test_lines_show_the_table_and_the_published_curve():
     paper = pd.DataFrame({"bottleneck": [4, 9], "test_mse": [0.5, 0.25]})
-    figure = figures.against_bottleneck(TABLE, "test_mse", "error", published=paper, log=True)
+    figure: Any = figures.against_bottleneck(TABLE, "test_mse", "error", published=paper, log=True)
     (axes,) = figure.axes
     drawn = {tuple(line.get_ydata()) for line in axes.lines}
     assert {(0.4, 0.2), (0.3, 0.1), (0.5, 0.25)} <= drawn
@@ -28,7 +30,8 @@ def test_lines_show_the_table_and_the_published_curve():
 
 def test_a_model_keeps_its_colour_whatever_is_beside_it():
     def colour(table):
-        (axes,) = figures.against_bottleneck(table, "test_mse", "error").axes
+        figure: Any = figures.against_bottleneck(table, "test_mse", "error")
+        (axes,) = figure.axes
         return {c.get_label(): c.lines[0].get_color() for c in axes.containers}["PCA"]
 
     assert colour(TABLE) == colour(TABLE[TABLE["label"] == "PCA"])
@@ -36,7 +39,7 @@ def test_a_model_keeps_its_colour_whatever_is_beside_it():
 
 def test_images_are_drawn_from_black_to_white():
     image = np.linspace(-1.5, 1.5, 16).reshape(1, 1, 4, 4)
-    figure = figures.reconstructions(image, {"model": -image})
+    figure: Any = figures.reconstructions(image, {"model": -image})
     shown = [axes.images[0].get_array() for axes in figure.axes]
     assert len(shown) == 2
     assert shown[0].min() == 0 and shown[0].max() == 1  # values beyond [-1, 1] are clipped
@@ -45,7 +48,7 @@ def test_images_are_drawn_from_black_to_white():
 
 def test_confusions_are_shares_of_each_true_class():
     counts = np.array([[3, 1], [0, 10]])
-    figure = figures.confusion_matrices({"sound": counts}, ["a", "b"])
+    figure: Any = figures.confusion_matrices({"sound": counts}, ["a", "b"])
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["75", "25", "0", "100"]
 
@@ -55,7 +58,7 @@ def test_training_curves_have_one_panel_a_bottleneck_and_one_line_a_run():
         {"label": "MLP", "bottleneck": size, "seed": seed, "epoch": epoch, "test_loss": 1 / epoch}
         for size in (4, 9) for seed in (0, 1) for epoch in (1, 2)
     ]  # fmt: skip
-    figure = figures.training_curves(pd.DataFrame(rows))
+    figure: Any = figures.training_curves(pd.DataFrame(rows))
     assert [len(axes.lines) for axes in figure.axes] == [2, 2]
     figure = figures.losses([0.3, 0.2], [0.35, 0.25])
     assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.3, 0.2], [0.35, 0.25]]
@@ -63,7 +66,7 @@ def test_training_curves_have_one_panel_a_bottleneck_and_one_line_a_run():
 
 def test_edge_functions_fill_a_grid_of_panels():
     points, values = np.linspace(-1, 1, 5), np.arange(35.0).reshape(7, 5)
-    figure = figures.edge_functions(points, values, [f"pixel {i}" for i in range(7)])
+    figure: Any = figures.edge_functions(points, values, [f"pixel {i}" for i in range(7)])
     drawn = [list(axes.lines[0].get_ydata()) for axes in figure.axes if axes.lines]
     assert drawn == values.tolist()
 

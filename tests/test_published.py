@@ -23,6 +23,8 @@ def test_a_dataset_without_a_published_figure_has_no_rows():
     [("mnist", 0.9791, 10_000), ("cifar10", 0.5344, 10_000), ("svhn", 0.6794, 26_032)],
 )
 def test_a_confusion_matrix_gives_the_published_accuracy(dataset, accuracy, images):
-    counts = published.load_confusion(FOLDER, dataset).to_numpy()
+    matrix = published.load_confusion(FOLDER, dataset)
+    assert matrix is not None
+    counts = matrix.to_numpy()
     assert counts.sum() == images
     assert counts.trace() / images == pytest.approx(accuracy, abs=5e-5)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 README = Path("README.md").read_text()
@@ -60,6 +61,14 @@ def test_a_python_snippet_of_the_readme_runs(snippet, tmp_path):
 def test_a_table_of_the_readme_is_the_committed_one(path):
     table = README.split(f"<!-- {path} -->\n")[1].split("<!-- end -->")[0]
     assert table == Path(path).read_text()
+
+
+def test_every_error_in_the_prose_is_a_number_of_a_table():
+    tables = [pd.read_csv(path) for path in Path("results").glob("**/*.csv")]
+    known = {f"{v:.4f}" for t in tables for v in t.select_dtypes("number").to_numpy().flat}
+    prose = re.sub(r"<!-- results.*?<!-- end -->", "", README, flags=re.DOTALL)
+    quoted = set(re.findall(r"\b0\.\d{4}\b", prose))
+    assert quoted and quoted <= known
 
 
 def test_links_of_the_readme_lead_somewhere():

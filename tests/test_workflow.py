@@ -49,8 +49,7 @@ def test_a_killed_experiment_resumes_and_is_then_up_to_date(tmp_path):
     while not records(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    process.communicate()
     whole = records(tmp_path)
     assert 1 <= len(whole) < 4
 

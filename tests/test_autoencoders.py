@@ -1,0 +1,160 @@
+"""Shapes, sizes and parameter counts of the autoencoders, against closed forms."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from kanlib import KANLinear, count_parameters
+from kanlib.autoencoders import conv, kan, kan_pure, match_parameters, mlp
+
+MNIST, COLOUR = (1, 28, 28), (3, 32, 32)
+
+
+def convolutions(*channels: int) -> int:
+    """Parameters of 3x3 convolutions through ``channels``, and of their mirror images."""
+    return sum((9 * a * b + b) + (9 * a * b + a) for a, b in itertools.pairwise(channels))
+
+
+def dense(inputs: int, outputs: int) -> int:
+    return inputs * outputs + outputs
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        # 10 parameters an edge: base, scale, G + k = 8 coefficients.
+        (lambda: kan(MNIST, 34), 535_500),
+        (lambda: kan(MNIST, 34), 2 * 784 * 34 * 10 + 2 * dense(34, 34)),
+        (lambda: kan(MNIST, 34, separate_scale=False), 2 * 784 * 34 * 9 + 2 * dense(34, 34)),
+        (lambda: kan(MNIST, 9, 20), 2 * 784 * 20 * 10 + dense(20, 9) + dense(9, 20)),
+        (lambda: kan_pure(COLOUR, 72), 2 * 3072 * 72 * 10),
+        (lambda: kan_pure(COLOUR, 72, separate_scale=False), 2 * 3072 * 72 * 9),
+        (
+            lambda: mlp(MNIST, 9, 20),
+            dense(784, 20) + dense(20, 9) + dense(9, 20) + dense(20, 784),
+        ),
+        (lambda: conv(MNIST, 9), 818),
+        (lambda: conv(MNIST, 9), convolutions(1, 8, 4, 1)),
+        (lambda: conv(MNIST, 18), convolutions(1, 8, 4, 2)),
+        (lambda: conv(COLOUR, 48), convolutions(3, 32, 8, 3)),
+        (lambda: conv(COLOUR, 32, svhn=True), convolutions(3, 16, 8, 2)),
+        (lambda: conv(COLOUR, 48, svhn=True), convolutions(3, 32, 8, 3)),
+        (lambda: conv(COLOUR, 64, svhn=True), convolutions(3, 64, 8, 4)),
+        (lambda: conv(MNIST, 9, width=2.0), convolutions(1, 16, 8, 1)),
+        # 28 -> 14 -> 7 -> 4: a last map of 8 x 4 x 4, dense to the code and back
+        (
+            lambda: conv(MNIST, 10),
+            convolutions(1, 32, 8, 8) + dense(128, 10) + dense(10, 128),
+        ),
+    ],
+)
+def test_parameters_are_counted_in_closed_form(model, expected):
+    assert count_parameters(model()) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "bottleneck", "latent"),
+    [
+        (MNIST, 4, (1, 2, 2)),
+        (MNIST, 9, (1, 3, 3)),
+        (MNIST, 18, (2, 3, 3)),
+        (COLOUR, 32, (2, 4, 4)),
+        (COLOUR, 48, (3, 4, 4)),
+        (COLOUR, 64, (4, 4, 4)),
+    ],
+)
+def test_the_published_convolutions_have_the_published_codes(shape, bottleneck, latent):
+    model = conv(shape, bottleneck)
+    images = torch.rand(2, *shape)
+    assert isinstance(model.encoder, torch.nn.Sequential)
+    last_map = model.encoder[:-1](images)  # all but the flattening
+    assert last_map.shape == (2, *latent)
+    assert not any(isinstance(module, torch.nn.Linear) for module in model.modules())
+    codes = model.encode(images)
+    assert codes.shape == (2, bottleneck)
+    assert codes.min() < 0  # no activation on the code
+
+
+SHAPES = [MNIST, COLOUR, (1, 8, 8), (3, 15, 17), (2, 1, 9), (1, 1, 1)]
+BUILDERS = {
+    "kan": kan,
+    "kan with hidden": lambda shape, size: kan(shape, size, 11),
+    "kan_pure": kan_pure,
+    "mlp": mlp,
+    "conv": conv,
+    "wide conv": lambda shape, size: conv(shape, size, 1.5),
+    "conv for svhn": lambda shape, size: conv(shape, size, svhn=True),
+}
+
+
+@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("bottleneck", [1, 9, None], ids=["1", "9", "all"])
+def test_any_image_becomes_a_code_and_an_image_again(build, shape, bottleneck):
+    bottleneck = min(bottleneck or 70, math.prod(shape))
+    model = build(shape, bottleneck)
+    images = torch.rand(3, *shape) * 2 - 1
+    codes = model.encode(images)
+    assert codes.shape == (3, bottleneck)
+    reconstructions = model(images)
+    assert reconstructions.shape == images.shape
+    assert torch.equal(reconstructions, model.decode(codes))
+    reconstructions.square().mean().backward()
+    assert all(p.grad is not None for p in model.parameters())  # nothing is built and never called
+
+
+def test_the_convolutions_end_in_tanh_and_the_kans_are_unbounded():
+    images = torch.full((1, *MNIST), 1.0)
+    for build, bounded in ((conv, True), (kan, False)):
+        model = build(MNIST, 9)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(1.0)
+        assert (model(images).abs().max() <= 1) == bounded
+
+
+def test_the_papers_model_is_kan_relu_dense_and_back():
+    nn, model = torch.nn, kan(MNIST, 4)
+    for half, kinds in (
+        (model.encoder, [nn.Flatten, KANLinear, nn.ReLU, nn.Linear]),
+        (model.decoder, [nn.Linear, nn.ReLU, KANLinear, nn.Unflatten]),
+    ):
+        assert [type(module) for module in half.children()] == kinds
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (lambda: kan(MNIST, 0), ValueError, "bottleneck=0 must be between 1 and 784"),
+        (lambda: kan_pure(MNIST, 785), ValueError, r"bottleneck=785 .* \(1, 28, 28\)"),
+        (lambda: mlp(MNIST, -3), ValueError, "bottleneck=-3"),
+        (lambda: conv(MNIST, 1000), ValueError, "bottleneck=1000"),
+        (lambda: kan(MNIST, 9.5), TypeError, "bottleneck=9.5 must be an integer"),  # pyright: ignore
+        (lambda: kan(MNIST, True), TypeError, "bottleneck=True must be an integer"),
+        (lambda: mlp(MNIST, "9"), TypeError, "bottleneck='9' must be an integer"),  # pyright: ignore
+        (lambda: kan(MNIST, 9, 0), ValueError, "hidden=0 must be an integer >= 1"),
+        (lambda: mlp(MNIST, 9, 2.0), ValueError, "hidden=2.0 must be"),  # pyright: ignore
+        (lambda: kan((28, 28), 9), ValueError, r"shape=\(28, 28\) must be three"),  # pyright: ignore
+        (lambda: conv((0, 8, 8), 9), ValueError, r"shape=\(0, 8, 8\) must be three positive"),
+    ],
+)
+def test_an_argument_out_of_range_is_named(build, error, message):
+    with pytest.raises(error, match=message):
+        build()
+
+
+@pytest.mark.parametrize("target", [500, 10_000, 535_500])
+def test_the_matched_size_is_the_nearest_of_all(target):
+    def build(size: int) -> torch.nn.Module:
+        return torch.nn.Linear(100, size)  # 101 parameters a unit
+
+    size = match_parameters(build, target)
+    distances = {n: abs(101 * n - target) for n in range(1, 6000)}
+    assert distances[size] == min(distances.values())
+
+
+def test_a_target_out_of_reach_is_an_error():
+    with pytest.raises(ValueError, match="target=5000 is out of reach of size 9"):
+        match_parameters(lambda size: torch.nn.Linear(10, size), 5000, largest=9)

@@ -1,0 +1,130 @@
+"""Layers made from efficient-kan's weights, against the recursion that efficient-kan computes."""
+
+import itertools
+
+import pytest
+import torch
+
+from benchmarks.recursion import RecursiveKANLinear
+from kanlib import BSpline, from_efficient_kan
+
+IN, OUT = 7, 4
+
+
+def special_inputs(grid_size: int) -> torch.Tensor:
+    """Inside, outside the extended grid, on its ends, on knots: (N, I)."""
+    spread = torch.rand(200, IN) * 6 - 3
+    knots = torch.arange(-8, grid_size + 9) * (2 / grid_size) - 1
+    places = torch.cat([knots, torch.tensor([-1.0, 1.0, 0.0, -50.0, 50.0])])
+    return torch.cat([spread, places[:, None].expand(-1, IN)])
+
+
+def close(ours: torch.Tensor, theirs: torch.Tensor, relative: float = 1e-5) -> bool:
+    return bool((ours - theirs).abs().max() <= relative * theirs.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("order", "grid_size", "scaled"),
+    list(itertools.product((1, 2, 3, 4, 5), (5, 20), (True, False))),
+)
+def test_outputs_and_gradients_equal_the_recursion(order, grid_size, scaled):
+    recursion = RecursiveKANLinear(IN, OUT, grid_size, order, separate_scale=scaled)
+    with torch.no_grad():  # as large as after training
+        recursion.spline_weight.normal_()
+    layer = from_efficient_kan(recursion.state_dict())
+    x = special_inputs(grid_size)
+    theirs, ours = x.clone().requires_grad_(), x.clone().requires_grad_()
+    expected, y = recursion(theirs), layer(ours)
+    assert close(y, expected)
+    upstream = torch.randn_like(expected)
+    theirs_by, ours_by = {}, {}
+    for grads, module, leaf, output in (
+        (theirs_by, recursion, theirs, expected),
+        (ours_by, layer, ours, y),
+    ):
+        output.backward(upstream)
+        grads |= {name: parameter.grad for name, parameter in module.named_parameters()}
+        # On a knot the slope of order 1 jumps: there alone it is a matter of convention.
+        assert leaf.grad is not None
+        grads["x"] = leaf.grad[:200] if order == 1 else leaf.grad
+    assert close(ours_by["x"], theirs_by["x"])
+    assert close(ours_by["weight"][:, 0], theirs_by["base_weight"])
+    assert close(ours_by["weight"][:, 1:].transpose(1, 2), theirs_by["spline_weight"])
+    assert ("spline_scale" in ours_by) == scaled
+    if scaled:
+        assert close(ours_by["spline_scale"], theirs_by["spline_scaler"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_dtype_of_the_weights_is_kept(dtype):
+    recursion = RecursiveKANLinear(IN, OUT).to(dtype)
+    layer = from_efficient_kan(recursion.state_dict())
+    x = torch.rand(5, IN, dtype=dtype)
+    assert layer(x).dtype == dtype
+    assert close(layer(x), recursion(x))
+
+
+def test_another_grid_range_is_read_off_the_grid():
+    state = RecursiveKANLinear(IN, OUT).state_dict()
+    state["grid"] = state["grid"] * 1.5 + 0.5
+    layer = from_efficient_kan(state)
+    assert isinstance(layer.basis, BSpline)
+    assert layer.basis.grid_range == pytest.approx((-1.0, 2.0))
+
+
+def test_the_identity_may_be_the_base():
+    state = RecursiveKANLinear(IN, OUT).state_dict()
+    state["spline_weight"].zero_()
+    x = torch.randn(5, IN)
+    layer = from_efficient_kan(state, base="identity")
+    torch.testing.assert_close(layer(x), x @ state["base_weight"].T)
+
+
+def test_the_state_is_copied():
+    recursion = RecursiveKANLinear(IN, OUT)
+    layer = from_efficient_kan(recursion.state_dict())
+    x = torch.randn(3, IN)
+    before = layer(x)
+    with torch.no_grad():
+        for parameter in recursion.parameters():
+            parameter.zero_()
+    assert torch.equal(layer(x), before)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"base_weight": None}, r"lacks \['base_weight'\]"),
+        ({"grid": None}, r"lacks \['grid'\]"),
+        ({"spline_weight": None}, r"lacks \['spline_weight'\]"),
+        ({"base_activation.weight": torch.zeros(1)}, r"unknown \['base_activation.weight'\]"),
+        (
+            {"base_weight": torch.zeros(IN, OUT)},
+            r"base_weight has shape \(7, 4\), must be \(4, 7\)",
+        ),
+        ({"spline_scaler": torch.zeros(OUT)}, r"spline_scaler has shape \(4,\), must be \(4, 7\)"),
+        ({"spline_weight": torch.zeros(OUT, IN)}, r"spline_weight has shape \(4, 7\)"),
+        ({"grid": torch.zeros(12)}, r"grid \(12,\)"),
+        ({"grid": torch.linspace(-2.2, 2.2, 12).expand(3, 12)}, r"grid has shape \(3, 12\)"),
+        ({"grid": torch.linspace(-1, 1, 8).expand(IN, 8)}, "grid has 8 knots a row"),
+        ({"grid": torch.zeros(IN, 12)}, "grid_range"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_missing_unknown_and_misshapen_tensors_are_refused(change, message):
+    state = RecursiveKANLinear(IN, OUT).state_dict() | change
+    state = {name: tensor for name, tensor in state.items() if tensor is not None}
+    with pytest.raises(ValueError, match=message):
+        from_efficient_kan(state)
+
+
+@pytest.mark.parametrize(
+    ("place", "by"),
+    [((slice(None), 5), 0.02), ((2, slice(None)), 0.1), ((0, 0), torch.nan)],
+    ids=["a knot moved in all rows", "one row shifted", "not a number"],
+)
+def test_a_grid_that_is_not_uniform_is_refused(place, by):
+    state = RecursiveKANLinear(IN, OUT).state_dict()
+    state["grid"][place] += by
+    with pytest.raises(ValueError, match="grid is not uniform or differs between inputs"):
+        from_efficient_kan(state)
