@@ -27,6 +27,18 @@ from kanlib.training import History, TrainingConfig
 if TYPE_CHECKING:
     import pandas as pd
 
+# Columns of ``load_records`` that a table shows.
+METRICS = (
+    "test_mse",
+    "knn_accuracy",
+    "knn_f1",
+    "leaky_knn_code_accuracy",
+    "leaky_knn_reconstruction_accuracy",
+    "parameters",
+    "seconds",
+    "peak_mib",
+)
+
 
 class Environment(BaseModel):
     """What produced a record.
