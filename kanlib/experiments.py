@@ -8,10 +8,10 @@ import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kanlib.runs import Run, explain
 
@@ -34,11 +34,11 @@ class Experiment(BaseModel):
     title: str
     about: str
     common: dict[str, Values] = {}
-    grid: list[dict[str, Values]]
+    grid: Annotated[list[dict[str, Values]], Field(min_length=1)]
 
     @property
     def dataset(self) -> str:
-        """The data set of the first run: tables and figures are made of one data set."""
+        """The data set of all runs."""
         return self.runs()[0].dataset
 
     def runs(self) -> list[Run]:
@@ -53,6 +53,9 @@ class Experiment(BaseModel):
             lists = [v if isinstance(v, list) else [v] for v in settings.values()]
             for values in itertools.product(*lists):
                 runs[Run(**dict(zip(settings, values, strict=True)))] = None
+        datasets = sorted({run.dataset for run in runs})
+        if len(datasets) > 1:
+            raise ValueError(f"dataset={datasets}: an experiment compares models on one data set")
         return list(runs)
 
 

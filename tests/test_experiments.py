@@ -159,3 +159,18 @@ history = [0.5]
     for size in (9, 34):
         exec(cells.format(size=size), namespace)
         assert namespace["parameters"] == {"bottleneck": size}
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ("[]", "grid"),
+        ("[{dataset: [digits, mnist]}]", "an experiment compares models on one data set"),
+    ],
+    ids=["no runs", "two data sets"],
+)
+def test_an_experiment_has_runs_on_one_data_set(tmp_path, grid, message):
+    path = tmp_path / "e.yaml"
+    path.write_text(f"title: t\nabout: a\ngrid: {grid}\n")
+    with pytest.raises(ValueError, match=message):
+        load_experiment(path)

@@ -103,6 +103,21 @@ def test_a_change_of_any_one_parameter_changes_the_file(name, data):
     assert len(paths) == (1 if Run(**{name: first}) == Run(**{name: second}) else 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "near"),
+    [
+        ("seed", 7, 107),
+        ("bottleneck", 9, 10_009),
+        ("hidden", 1, 10),
+        ("learning_rate", 1e-3, math.nextafter(1e-3, 1)),
+        ("weight_decay", None, 0.0),
+        ("dataset", "mnist", "MNIST"),
+    ],
+)
+def test_values_near_each_other_are_kept_apart(name, value, near):
+    assert Run(**{name: value}).path("r") != Run(**{name: near}).path("r")
+
+
 def test_files_sort_by_size_and_name_what_is_not_the_default():
     run = Run(dataset="mnist", bottleneck=34, hidden=9, separate_scale=False, learning_rate=1e-5)
     expected = (
