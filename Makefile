@@ -45,7 +45,7 @@ experiments/%.yaml:
 
 # pykan is one of the competitors; without it (no network) the others are measured.
 bench: setup ## measure speed and memory (BENCH=--quick to try it out, --force to measure again)
-	@$(BIN)/python -c "import kan" 2>/dev/null || $(PIP_INSTALL) --no-build-isolation -e '.[bench]' \
+	@$(BIN)/python -m pip show -qq pykan || $(PIP_INSTALL) --no-build-isolation -e '.[bench]' \
 		|| echo "pykan is left out" >&2
 	$(BIN)/python -m benchmarks $(BENCH)
 

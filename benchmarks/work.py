@@ -1,0 +1,179 @@
+"""What is timed: each function builds what one competitor needs and returns the call to repeat."""
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.cases import Case
+from benchmarks.competitors import LAYERS, MODELS
+
+Call = Callable[[], object]
+
+STEPS = 938  # of an epoch of MNIST: 60,000 images, batch 64
+PART = 94  # of these are timed in a round: a tenth
+
+
+def layer_pass(case: Case, name: str, device: str, *, inner: bool = True) -> Call:
+    """Forward and backward of a layer, gradients allocated afresh as in training.
+
+    An inner layer passes a gradient on to its input, a first layer does not.
+    """
+    layer = LAYERS[name](case.in_features, case.out_features, case.grid_size, case.spline_order).to(
+        device
+    )
+    features = 1 + case.grid_size + case.spline_order if name == "dense limit" else 1
+    x = torch.rand(case.batch, features * case.in_features, device=device) * 2 - 1
+    x.requires_grad_(inner)
+    grad = torch.randn(case.batch, case.out_features, device=device)
+
+    def call() -> None:
+        layer.zero_grad(set_to_none=True)
+        x.grad = None
+        layer(x).backward(grad)
+
+    return call
+
+
+def first_layer_pass(case: Case, name: str, device: str) -> Call:
+    """``layer_pass`` without a gradient for the input."""
+    return layer_pass(case, name, device, inner=False)
+
+
+def training_step(case: Case, name: str, device: str) -> Call:
+    """Forward, mean squared error, backward and AdamW on one batch of images.
+
+    "authors": AdamW as it comes, and the loss read at each step; others as ``kanlib.training``.
+    """
+    model = _autoencoder(case, name).to(device)
+    x = _images(case, case.batch).to(device)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=1e-3, weight_decay=1e-4, fused=None if name == "authors" else True
+    )
+    losses = torch.empty(1, device=device)
+
+    def call() -> None:
+        loss = nn.functional.mse_loss(model(x), x)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if name == "authors":
+            loss.item()
+        else:
+            losses[0] = loss.detach()
+
+    return call
+
+
+def epoch_part(case: Case, name: str, device: str) -> Call:
+    """A tenth of an epoch of MNIST (``PART`` steps), batches and a fresh optimizer included.
+
+    "authors": torchvision's way, each image from PIL through two transforms in a ``DataLoader``;
+    others: ``kanlib.training.train``, whose evaluation sees one batch.
+    """
+    from kanlib.data import Images, Split
+    from kanlib.training import TrainingConfig, train
+
+    count = PART * case.batch
+    pixels = _mnist(case, count)
+    model: Any = _autoencoder(case, name).to(device)
+    if name == "authors":
+        loader = DataLoader(_Pictures(pixels), batch_size=case.batch, shuffle=True)
+        return lambda: _authors_epoch(model, loader, device)
+    labels = torch.zeros(count, dtype=torch.int64)
+    split, few = Split(pixels, labels), Split(pixels[: case.batch], labels[: case.batch])
+    images = Images("mnist", split, few, ("0",), "").to(device)
+    config = TrainingConfig(epochs=1, batch_size=case.batch)
+    return lambda: train(model, images, config)
+
+
+def inference(case: Case, name: str, device: str) -> Call:
+    """Reconstruction of one batch of images, without gradients."""
+    model = _autoencoder(case, name).to(device).eval()
+    x = _images(case, case.batch).to(device)
+
+    @torch.inference_mode()
+    def call() -> None:
+        model(x)
+
+    return call
+
+
+WORK: dict[str, Callable[[Case, str, str], Call]] = {
+    "first layer": first_layer_pass,
+    "inner layer": layer_pass,
+    "step": training_step,
+    "epoch": epoch_part,
+    "inference": inference,
+}
+
+# Unit of the results, and the number in it from the seconds of a call.
+UNITS: dict[str, tuple[str, Callable[[float, Case], float]]] = {
+    "first layer": ("ms", lambda seconds, case: 1e3 * seconds),
+    "inner layer": ("ms", lambda seconds, case: 1e3 * seconds),
+    "step": ("ms", lambda seconds, case: 1e3 * seconds),
+    "epoch": ("s", lambda seconds, case: STEPS / PART * seconds),
+    "inference": ("images/s", lambda seconds, case: case.batch / seconds),
+}
+
+
+def _shape(case: Case) -> tuple[int, int, int]:
+    known = {784: (1, 28, 28), 3072: (3, 32, 32)}
+    return known.get(case.in_features, (1, 1, case.in_features))
+
+
+def _autoencoder(case: Case, name: str) -> nn.Module:
+    return MODELS[name](_shape(case), case.out_features)
+
+
+def _images(case: Case, count: int) -> Tensor:
+    return torch.rand(count, *_shape(case)) * 2 - 1
+
+
+def _mnist(case: Case, count: int) -> Tensor:
+    """MNIST where it is at hand, else random pixels: (count, C, H, W) in [-1, 1]."""
+    from kanlib.data import load_images
+
+    if _shape(case) == (1, 28, 28):
+        try:
+            return load_images("mnist").train.images[:count].clone()
+        except FileNotFoundError as error:
+            print(f"random pixels, because {error}", file=sys.stderr)
+    return _images(case, count)
+
+
+class _Pictures(Dataset[Tensor]):
+    """Images decoded one by one, as ``torchvision.datasets.MNIST`` with the usual transform."""
+
+    def __init__(self, pixels: Tensor) -> None:
+        from torchvision import transforms
+
+        self.pixels = pixels.add(1).mul(127.5).round().byte()[:, 0]  # (N, H, W)
+        self.transform = transforms.Compose(
+            [transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))]
+        )
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> Any:
+        from PIL import Image
+
+        return self.transform(Image.fromarray(self.pixels[index].numpy())), 0
+
+
+def _authors_epoch(model: nn.Module, loader: Iterable[Any], device: str) -> float:
+    """The authors' loop over ``loader``; returns the mean loss."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-4)
+    total, steps = 0.0, 0
+    for images, _ in loader:
+        x = images.to(device)
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x), x)
+        loss.backward()
+        optimizer.step()
+        total, steps = total + loss.item(), steps + 1
+    return total / steps

@@ -1,0 +1,167 @@
+"""A competitor's process: measures when asked to, and waits on its pipe when not.
+
+``python -m benchmarks.worker`` reads requests and writes replies, one JSON object a line. Started
+and asked by ``measure.py``.
+"""
+
+import json
+import os
+import re
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.cases import Case
+from benchmarks.work import WORK, Call
+from kanlib.cpu import fast_products
+
+
+def measured(call: Call, repeats: int, device: str) -> float:
+    """Seconds of a call: mean of ``repeats``, by CUDA events on a GPU."""
+    if device == "cuda":
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        start.record()
+        for _ in range(repeats):
+            call()
+        end.record()
+        torch.cuda.synchronize()
+        return start.elapsed_time(end) / 1e3 / repeats
+    begin = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - begin) / repeats
+
+
+class Timer:
+    """Calls of one case, enough of them in a round to be measured well."""
+
+    def __init__(self, call: Call, device: str, round_seconds: float) -> None:
+        self.call, self.device = call, device
+        self.seconds = measured(call, 1, device)  # warms up
+        if self.seconds < 20 * round_seconds:
+            self.seconds = measured(call, 1, device)
+        self.repeats = max(1, round(round_seconds / self.seconds))
+
+    def round(self) -> float:
+        """Seconds of a call, now; the first of many is not counted: it finds cold caches."""
+        if self.repeats > 3:
+            self.call()
+        return measured(self.call, self.repeats, self.device)
+
+
+def peak_memory(build: Callable[[], Call], device: str) -> int:
+    """Bytes that three calls need at most, beyond a process that has run them at a tiny size.
+
+    Weights, gradients, the optimizer's moments, features and temporaries are in it, and what the
+    allocator keeps; what only building the model needed, and has given back, is not. CPU: resident
+    memory, by Linux's resettable peak, elsewhere ``ru_maxrss``, which includes the building. CUDA:
+    of torch's allocator.
+    """
+    if device == "cuda":
+        call = build()
+        torch.cuda.reset_peak_memory_stats()
+        for _ in range(3):
+            call()
+        return torch.cuda.max_memory_allocated()
+    before = _resident("VmRSS")
+    call = build()
+    if sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    for _ in range(3):
+        call()
+    return _resident("VmHWM") - before
+
+
+def in_fresh_fork(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """``measure()`` in a fork of this process, which must not have started threads."""
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(sender, json.dumps(measure()).encode())
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.close(sender)
+    with os.fdopen(receiver) as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    if not answer:
+        raise RuntimeError("the process that measured memory died; see its message above")
+    return json.loads(answer)
+
+
+def _resident(field: str) -> int:
+    """VmRSS (bytes now in memory) or VmHWM (their peak)."""
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.findall(rf"{field}:\s+(\d+) kB", status)[0])
+
+
+class Worker:
+    """Answers requests: {"do": one of the methods below, and its arguments}."""
+
+    def __init__(self) -> None:
+        self.timer: Timer | None = None
+        self.products = fast_products(False)
+
+    def start(self, fast: bool) -> dict[str, Any]:
+        """Switch the product library, before anything is timed."""
+        self.products = fast_products(fast)
+        return {"products": self.products.__enter__(), "threads": torch.get_num_threads()}
+
+    def prepare(
+        self, case: dict[str, Any], name: str, device: str, round_seconds: float
+    ) -> dict[str, Any]:
+        """Build, warm up, choose the number of repeats."""
+        self.timer = None  # gives the memory back first
+        torch.manual_seed(0)
+        what = Case(**case)
+        self.timer = Timer(WORK[what.what](what, name, device), device, round_seconds)
+        return {"seconds": self.timer.seconds, "repeats": self.timer.repeats}
+
+    def round(self) -> dict[str, Any]:
+        """Seconds of a call."""
+        assert self.timer is not None
+        return {"seconds": self.timer.round()}
+
+    def memory(self, case: dict[str, Any], name: str, device: str, fast: bool) -> dict[str, Any]:
+        """Peak memory of a case, in a fork of its own."""
+
+        def measure() -> dict[str, Any]:
+            what = Case(**case)
+            tiny = replace(what, in_features=16, out_features=4, batch=4)
+            with fast_products(fast) as products:
+                WORK[what.what](tiny, name, device)()  # the code itself, and its fixed buffers
+                peak = peak_memory(lambda: WORK[what.what](what, name, device), device)
+            return {"bytes": peak, "products": products, "threads": torch.get_num_threads()}
+
+        return in_fresh_fork(measure)
+
+
+def main() -> None:
+    """Serve until the pipe is closed."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is not a reply
+    worker = Worker()
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            reply = getattr(worker, request.pop("do"))(**request)
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()
