@@ -78,7 +78,7 @@ def job(name: str, rounds: int, device: str, quick: bool) -> tuple[float, Callab
     if "memory" in name:
         rounds = min(rounds, MEMORY_ROUNDS)
         forks = rounds * sum(len(case.competitors) for case in cases)
-        return 0.4 * forks, partial(memory_of_cases, cases, rounds, device, say)
+        return 0.6 * forks, partial(memory_of_cases, cases, rounds, device, say)
     return plans.estimate(cases, rounds, device), partial(time_cases, cases, rounds, device, say)
 
 

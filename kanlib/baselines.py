@@ -82,6 +82,22 @@ def build_model(
     Raises:
         ValueError: an argument is out of range or has no meaning for this model.
     """
+    _check_options(name, hidden, match_parameters)
+    svhn = dataset.startswith("svhn")
+    if match_parameters:
+        return _matched(name, shape, bottleneck, separate_scale, svhn)
+    if name == "kan":
+        return autoencoders.kan(shape, bottleneck, hidden, separate_scale=separate_scale)
+    if name == "kan-pure":
+        return autoencoders.kan_pure(shape, bottleneck, separate_scale=separate_scale)
+    if name == "mlp":
+        return autoencoders.mlp(shape, bottleneck, hidden)
+    if name == "conv":
+        return autoencoders.conv(shape, bottleneck, svhn=svhn)
+    return PCA(shape, bottleneck)
+
+
+def _check_options(name: str, hidden: int | None, match_parameters: bool) -> None:
     if name not in MODELS:
         raise ValueError(f"model={name!r} must be one of {', '.join(MODELS)}")
     if hidden is not None and (name not in ("kan", "mlp") or match_parameters):
@@ -92,30 +108,19 @@ def build_model(
     if match_parameters and name not in ("mlp", "conv"):
         raise ValueError(f"match_parameters=True has a meaning for mlp and conv, not {name!r}")
 
-    def build_conv(width: float = 1.0) -> Autoencoder:
-        return autoencoders.conv(shape, bottleneck, width, svhn=dataset.startswith("svhn"))
 
-    def kan_parameters() -> int:
-        with torch.device("meta"):
-            return autoencoders.count_parameters(
-                autoencoders.kan(shape, bottleneck, separate_scale=separate_scale)
-            )
+def _matched(
+    name: str, shape: Shape, bottleneck: int, separate_scale: bool, svhn: bool
+) -> Autoencoder:
+    """An MLP or CNN at the size whose parameter count is nearest to that of ``kan``."""
 
-    if name == "kan":
-        return autoencoders.kan(shape, bottleneck, hidden, separate_scale=separate_scale)
-    if name == "kan-pure":
-        return autoencoders.kan_pure(shape, bottleneck, separate_scale=separate_scale)
-    if name == "pca":
-        return PCA(shape, bottleneck)
-    if name == "mlp":
-        if match_parameters:
-            hidden = autoencoders.match_parameters(
-                lambda width: autoencoders.mlp(shape, bottleneck, width),
-                kan_parameters(),
-            )
-        return autoencoders.mlp(shape, bottleneck, hidden)
-    if match_parameters:
-        # Steps so fine that the layers grow one after the other.
-        steps = autoencoders.match_parameters(lambda n: build_conv(n / 64), kan_parameters())
-        return build_conv(steps / 64)
-    return build_conv()
+    def build(size: int) -> Autoencoder:
+        if name == "mlp":
+            return autoencoders.mlp(shape, bottleneck, size)
+        # Steps of 1/64 are so fine that the layers grow one after the other.
+        return autoencoders.conv(shape, bottleneck, size / 64, svhn=svhn)
+
+    with torch.device("meta"):  # shapes only
+        kan = autoencoders.kan(shape, bottleneck, separate_scale=separate_scale)
+    target = autoencoders.count_parameters(kan)
+    return build(autoencoders.match_parameters(build, target))
