@@ -115,9 +115,10 @@ def _matched(
     """An MLP or CNN at the size whose parameter count is nearest to that of ``kan``."""
 
     def build(size: int) -> Autoencoder:
+        """The hidden width of the MLP, or 64ths of the CNN's channels."""
         if name == "mlp":
             return autoencoders.mlp(shape, bottleneck, size)
-        # Steps of 1/64 are so fine that the layers grow one after the other.
+        # 64ths are so fine that the layers grow one after the other.
         return autoencoders.conv(shape, bottleneck, size / 64, svhn=svhn)
 
     with torch.device("meta"):  # shapes only

@@ -29,6 +29,30 @@ def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> 
         ValueError: a tensor is missing, unknown or of the wrong shape, or the grid is not uniform
             (after ``update_grid`` it is not) or not the same for all inputs.
     """
+    _check_tensors(state_dict)
+    weight, grid = state_dict["spline_weight"], state_dict["grid"]
+    scaler = state_dict.get("spline_scaler")
+    out_features, in_features, size = weight.shape
+    order = grid.shape[1] - 1 - size
+    layer = KANLinear(
+        in_features,
+        out_features,
+        basis=_uniform_basis(grid, size, order),
+        base=base,
+        separate_scale=scaler is not None,
+        device=weight.device,
+        dtype=weight.dtype,
+    )
+    with torch.no_grad():
+        layer.weight[:, 0] = state_dict["base_weight"]
+        layer.weight[:, 1:] = weight.transpose(1, 2)
+        if layer.spline_scale is not None and scaler is not None:
+            layer.spline_scale.copy_(scaler)
+    return layer
+
+
+def _check_tensors(state_dict: Mapping[str, Tensor]) -> None:
+    """All tensors of one layer, and shapes that fit each other."""
     known = {"base_weight", "spline_weight", "grid", "spline_scaler"}
     missing, unknown = known - {"spline_scaler"} - set(state_dict), set(state_dict) - known
     if missing or unknown:
@@ -38,7 +62,6 @@ def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> 
             f"{sorted(known)} (spline_scaler is optional)"
         )
     weight, grid = state_dict["spline_weight"], state_dict["grid"]
-    scaler = state_dict.get("spline_scaler")
     if weight.ndim != 3 or grid.ndim != 2:
         raise ValueError(
             f"from_efficient_kan: spline_weight has shape {tuple(weight.shape)} and grid "
@@ -61,21 +84,6 @@ def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> 
                 f"from_efficient_kan: {name} has shape {tuple(state_dict[name].shape)}, must be "
                 f"{shape} to fit spline_weight {tuple(weight.shape)}"
             )
-    layer = KANLinear(
-        in_features,
-        out_features,
-        basis=_uniform_basis(grid, size, order),
-        base=base,
-        separate_scale=scaler is not None,
-        device=weight.device,
-        dtype=weight.dtype,
-    )
-    with torch.no_grad():
-        layer.weight[:, 0] = state_dict["base_weight"]
-        layer.weight[:, 1:] = weight.transpose(1, 2)
-        if layer.spline_scale is not None and scaler is not None:
-            layer.spline_scale.copy_(scaler)
-    return layer
 
 
 def _uniform_basis(grid: Tensor, size: int, order: int) -> BSpline:

@@ -201,6 +201,7 @@ class _KANProduct(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, scale: Tensor | None, basis: Basis, base: str
     ) -> Tensor:
+        """(N, I) -> (N, O)."""
         features = _edge_features(x, basis, base)
         ctx.basis, ctx.base = basis, base
         ctx.save_for_backward(x, weight, scale, features)
@@ -208,6 +209,7 @@ class _KANProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Gradients of x, weight and scale; an error where a second derivative is asked for."""
         if torch.is_grad_enabled():  # create_graph: a second derivative would else be a silent 0
             grads = tuple(grad.detach().requires_grad_() for grad in grads)
         return _KANProduct.gradients(ctx, *grads)
@@ -215,6 +217,7 @@ class _KANProduct(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """The closed forms: dW = g^T f, df = g W, and from df to dx by the slopes."""
         x, weight, scale, features = ctx.saved_tensors
         grad = grads[0].to(features.dtype)  # autocast may have computed y in less
         grad_x = grad_weight = grad_scale = None
