@@ -148,6 +148,8 @@ def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, svhn: bool = Fals
         svhn: take the authors' widths for SVHN, 16 / 32 / 64 at bottlenecks 32 / 48 / 64.
     """
     _width(shape, bottleneck, None)
+    if not 0 < width < math.inf:
+        raise ValueError(f"width={width!r} must be positive and finite")
     published = _PUBLISHED_CONV.get((shape, bottleneck))
     channels, strides = published or ((32, 8, 8), (2, 2, 2))
     if svhn and published and bottleneck in _SVHN_WIDTH:
@@ -156,10 +158,14 @@ def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, svhn: bool = Fals
     channels = [shape[0], *inner, channels[2]]
     encoder: list[nn.Module] = []
     decoder: list[nn.Module] = []
+    side = min(shape[1:])
     for i, stride in enumerate(strides):
         encoder += [nn.Conv2d(channels[i], channels[i + 1], 3, stride, padding=1), nn.ReLU()]
+        # The authors pad by 1; a stride of 4 needs 2 to come back to the size before it.
+        lacks = (side - 1) % stride
+        side = (side - 1) // stride + 1
         mirror = nn.ConvTranspose2d(
-            channels[i + 1], channels[i], 3, stride, padding=1, output_padding=1
+            channels[i + 1], channels[i], 3, stride, padding=1, output_padding=max(1, lacks)
         )
         decoder = [mirror, nn.ReLU() if i else nn.Tanh(), *decoder]
     encoder.pop()  # no activation on the code
@@ -170,9 +176,10 @@ def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, svhn: bool = Fals
         features = math.prod(last)
         to_code.append(nn.Linear(features, bottleneck))
         from_code.insert(0, nn.Linear(bottleneck, features))
-    return Autoencoder(
+    model = Autoencoder(
         nn.Sequential(*encoder, *to_code), nn.Sequential(*from_code, *decoder, _Crop(shape))
     )
+    return model.to(memory_format=torch.channels_last)  # 1.3 to 2 times as fast on a CPU
 
 
 def match_parameters(build: Callable[[int], nn.Module], target: int, largest: int = 2**17) -> int:
@@ -184,8 +191,10 @@ def match_parameters(build: Callable[[int], nn.Module], target: int, largest: in
         largest: sizes 1 .. largest are considered.
 
     Raises:
-        ValueError: the largest size is still too small.
+        ValueError: the largest size is still too small, or ``target`` is not positive.
     """
+    if not target > 0:
+        raise ValueError(f"match_parameters: target={target!r} must be positive")
 
     def count(size: int) -> int:
         with torch.device("meta"):  # shapes only: nothing is allocated
@@ -222,10 +231,9 @@ def _map_size(size: Sequence[int], strides: Sequence[int]) -> list[int]:
 
 def _width(shape: Shape, bottleneck: int, hidden: int | None) -> int:
     """The hidden width, after all sizes are checked."""
-    if len(shape) != 3 or any(
-        isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in shape
-    ):
-        raise ValueError(f"shape={shape!r} must be three positive integers (C, H, W)")
+    known = isinstance(shape, tuple) and len(shape) == 3
+    if not known or any(type(side) is not int or side < 1 for side in shape):
+        raise ValueError(f"shape={shape!r} must be three positive integers in a tuple (C, H, W)")
     pixels = math.prod(shape)
     if isinstance(bottleneck, bool) or not isinstance(bottleneck, int):
         raise TypeError(f"bottleneck={bottleneck!r} must be an integer")

@@ -34,10 +34,19 @@ class PCA(Autoencoder):
         self.mean = nn.Parameter(torch.zeros(pixels), requires_grad=False)
 
     def fit(self, images: Tensor) -> None:
-        """Fit to training images (N, C, H, W), N >= bottleneck, by scikit-learn's exact solver."""
+        """Fit to training images (N, C, H, W), N >= bottleneck, by scikit-learn's exact solver.
+
+        Raises:
+            ValueError: too few images, or images of another shape or of integers.
+        """
         from sklearn.decomposition import PCA as SklearnPCA
 
         bottleneck, pixels = self.components.shape
+        if images.shape[1:] != self.shape or not images.is_floating_point():
+            raise ValueError(
+                f"PCA: images of shape {tuple(images.shape)} and {images.dtype} must be "
+                f"(N, {', '.join(map(str, self.shape))}) and floating point"
+            )
         if len(images) < bottleneck:
             raise ValueError(
                 f"PCA: bottleneck={bottleneck} must not exceed the number of training images, "
@@ -65,6 +74,7 @@ def build_model(
     hidden: int | None = None,
     match_parameters: bool = False,
     separate_scale: bool = True,
+    output: str | None = None,
     dataset: str = "",
 ) -> Autoencoder:
     """A fresh model by name.
@@ -77,29 +87,58 @@ def build_model(
         match_parameters: widen "mlp" or "conv" until its parameter count is nearest to that of
             "kan" with the same bottleneck and scales.
         separate_scale: as in ``KANLinear``.
+        output: "tanh" or "linear" activation; None: the model's own, see ``with_output``.
         dataset: "svhn..." gives "conv" the authors' widths for SVHN.
 
     Raises:
         ValueError: an argument is out of range or has no meaning for this model.
     """
-    _check_options(name, hidden, match_parameters)
+    _check_options(name, hidden, match_parameters, output)
     svhn = dataset.startswith("svhn")
     if match_parameters:
-        return _matched(name, shape, bottleneck, separate_scale, svhn)
-    if name == "kan":
-        return autoencoders.kan(shape, bottleneck, hidden, separate_scale=separate_scale)
-    if name == "kan-pure":
-        return autoencoders.kan_pure(shape, bottleneck, separate_scale=separate_scale)
-    if name == "mlp":
-        return autoencoders.mlp(shape, bottleneck, hidden)
-    if name == "conv":
-        return autoencoders.conv(shape, bottleneck, svhn=svhn)
-    return PCA(shape, bottleneck)
+        model = _matched(name, shape, bottleneck, separate_scale, svhn)
+    elif name == "kan":
+        model = autoencoders.kan(shape, bottleneck, hidden, separate_scale=separate_scale)
+    elif name == "kan-pure":
+        model = autoencoders.kan_pure(shape, bottleneck, separate_scale=separate_scale)
+    elif name == "mlp":
+        model = autoencoders.mlp(shape, bottleneck, hidden)
+    elif name == "conv":
+        model = autoencoders.conv(shape, bottleneck, svhn=svhn)
+    else:
+        model = PCA(shape, bottleneck)
+    return model if output is None else with_output(model, output)
 
 
-def _check_options(name: str, hidden: int | None, match_parameters: bool) -> None:
+def with_output(model: Autoencoder, activation: str) -> Autoencoder:
+    """``model`` with another output activation; its weights are shared.
+
+    The paper's CNN ends in a Tanh, which keeps its output in the range of the data; its KANs do
+    not.
+
+    Args:
+        model: whose decoder is an ``nn.Sequential``, as in ``autoencoders``.
+        activation: "tanh" or "linear".
+
+    Raises:
+        ValueError: no such activation, or a decoder that is not a sequence of layers.
+    """
+    if activation not in ("tanh", "linear"):
+        raise ValueError(f"activation={activation!r} must be 'tanh' or 'linear'")
+    if not isinstance(model.decoder, nn.Sequential):
+        raise ValueError(f"model={type(model).__name__}: its decoder must be an nn.Sequential")
+    layers = [layer for layer in model.decoder if not isinstance(layer, nn.Tanh)]
+    layers += [nn.Tanh()] if activation == "tanh" else []
+    return Autoencoder(model.encoder, nn.Sequential(*layers))
+
+
+def _check_options(
+    name: str, hidden: int | None, match_parameters: bool, output: str | None
+) -> None:
     if name not in MODELS:
         raise ValueError(f"model={name!r} must be one of {', '.join(MODELS)}")
+    if type(match_parameters) is not bool:
+        raise ValueError(f"match_parameters={match_parameters!r} must be True or False")
     if hidden is not None and (name not in ("kan", "mlp") or match_parameters):
         raise ValueError(
             f"hidden={hidden} has no meaning for model={name!r}"
@@ -107,6 +146,8 @@ def _check_options(name: str, hidden: int | None, match_parameters: bool) -> Non
         )
     if match_parameters and name not in ("mlp", "conv"):
         raise ValueError(f"match_parameters=True has a meaning for mlp and conv, not {name!r}")
+    if output is not None and name == "pca":
+        raise ValueError(f"output={output!r} has no meaning for model='pca'")
 
 
 def _matched(

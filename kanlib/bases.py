@@ -6,6 +6,7 @@ members of ``Basis``.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +14,12 @@ import torch
 from torch import Tensor
 
 from kanlib import splines
+
+# A base function and its gradient (grad_output, x) -> grad_x.
+BASE_FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]] = {
+    "silu": (torch.nn.functional.silu, torch.ops.aten.silu_backward),
+    "identity": (lambda x: x, lambda grad, x: grad),
+}
 
 
 class Basis(Protocol):
@@ -37,19 +44,6 @@ class Basis(Protocol):
         ...
 
 
-def _check_grid(name: str, grid_size: int, least: int, grid_range: tuple[float, float]) -> None:
-    if isinstance(grid_size, bool) or not isinstance(grid_size, int) or grid_size < least:
-        raise ValueError(f"{name}: grid_size={grid_size!r} must be an integer >= {least}")
-    try:
-        low, high = (float(end) for end in grid_range)
-    except (TypeError, ValueError):
-        low, high = math.nan, math.nan
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(
-            f"{name}: grid_range={grid_range!r} must be two finite numbers (lo, hi) with lo < hi"
-        )
-
-
 @dataclass(frozen=True)
 class BSpline:
     """B-splines on a uniform, extended grid: the basis of the KAN papers (arXiv 2404.19756).
@@ -69,9 +63,8 @@ class BSpline:
     grid_range: tuple[float, float] = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
-        _check_grid("BSpline", self.grid_size, 1, self.grid_range)
-        if type(self.spline_order) is not int or not 1 <= self.spline_order <= 5:
-            raise ValueError(f"BSpline: spline_order={self.spline_order!r} must be 1, 2, 3, 4 or 5")
+        splines.check_grid("BSpline", self.grid_size, self.grid_range)
+        splines.check_order("BSpline", self.spline_order)
 
     @property
     def size(self) -> int:
@@ -108,7 +101,7 @@ class GaussianRBF:
     grid_range: tuple[float, float] = (-2.0, 2.0)
 
     def __post_init__(self) -> None:
-        _check_grid("GaussianRBF", self.grid_size, 2, self.grid_range)
+        splines.check_grid("GaussianRBF", self.grid_size, self.grid_range, least=2)
 
     @property
     def size(self) -> int:
@@ -135,8 +128,9 @@ class GaussianRBF:
         return (high - low) / (self.grid_size - 1)
 
     def _offsets(self, x: Tensor) -> Tensor:
-        centres = self.points.to(x) / self._width  # (M,)
-        return (x / self._width).unsqueeze(-2) - centres.unsqueeze(-1)  # (..., M, I)
+        z = x / self._width  # floating point, even if x is not
+        centres = self.points.to(z) / self._width  # (M,)
+        return z.unsqueeze(-2) - centres.unsqueeze(-1)  # (..., M, I)
 
 
 @dataclass(frozen=True)

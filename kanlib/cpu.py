@@ -24,7 +24,12 @@ def fast_products(enabled: bool = True) -> Iterator[Products]:
 
     Yields:
         "onednn" where the faster library is on, else "default"; to be written in a record.
+
+    Raises:
+        TypeError: ``enabled`` is no bool.
     """
+    if not isinstance(enabled, bool):  # a "false" would turn it on
+        raise TypeError(f"enabled={enabled!r} must be True or False")
     before = torch.get_float32_matmul_precision()
     try:
         if enabled:

@@ -39,10 +39,26 @@ class Split:
     Attributes:
         images: (N, C, H, W) float32 in [-1, 1].
         labels: (N,) int64, 0 .. classes - 1.
+
+    Raises:
+        ValueError: there are no images, or a tensor has another shape or is of another kind.
     """
 
     images: Tensor
     labels: Tensor
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.ndim != 4 or images.numel() == 0 or not images.is_floating_point():
+            raise ValueError(
+                f"images of shape {tuple(images.shape)} and {images.dtype} must be (N, C, H, W), "
+                "none of them 0, and floating point"
+            )
+        if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
+            raise ValueError(
+                f"labels of shape {tuple(labels.shape)} and {labels.dtype} must be "
+                f"({len(images)},), one an image, and torch.int64"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -102,11 +118,11 @@ def load_images(
     """
     if name == "digits":
         return _digits()
-    if name in ("", "..") or Path(name).name != name:
+    if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
         raise ValueError(f"dataset={name!r} must be the name of a data set, not a path; see root")
     cache = Path(cache or _user_cache())
-    root = Path(root) if root else Path(os.environ["KANLIB_DATA"]) if _has_data_root() else None
-    source = sources.find(name, root, cache)
+    root = root or os.environ.get("KANLIB_DATA")
+    source = sources.find(name, Path(root) if root else None, cache)
     decoded = cache / "decoded" / f"{name}-{source.key[:16]}"
     arrays, classes, hashes = _read_cache(decoded) or _decode(name, source, decoded)
     return Images(
@@ -116,10 +132,6 @@ def load_images(
         classes,
         _fingerprint(hashes),
     )
-
-
-def _has_data_root() -> bool:
-    return bool(os.environ.get("KANLIB_DATA"))
 
 
 def _user_cache() -> Path:

@@ -62,11 +62,13 @@ def _check_tensors(state_dict: Mapping[str, Tensor]) -> None:
             f"{sorted(known)} (spline_scaler is optional)"
         )
     weight, grid = state_dict["spline_weight"], state_dict["grid"]
-    if weight.ndim != 3 or grid.ndim != 2:
+    if weight.ndim != 3 or grid.ndim != 2 or 0 in weight.shape:
         raise ValueError(
             f"from_efficient_kan: spline_weight has shape {tuple(weight.shape)} and grid "
-            f"{tuple(grid.shape)}; they must be (O, I, G + k) and (I, G + 2k + 1)"
+            f"{tuple(grid.shape)}; they must be (O, I, G + k) and (I, G + 2k + 1), O and I >= 1"
         )
+    if not weight.is_floating_point():
+        raise ValueError(f"from_efficient_kan: spline_weight is {weight.dtype}, must be floating")
     out_features, in_features, size = weight.shape
     order = grid.shape[1] - 1 - size
     if not 1 <= order < size:

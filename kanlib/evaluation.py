@@ -18,7 +18,7 @@ from torch import Tensor
 from kanlib.autoencoders import Autoencoder, count_parameters
 from kanlib.data import Images
 from kanlib.layers import KANLinear
-from kanlib.training import reconstruction_error
+from kanlib.training import batches, check_images, reconstruction_error
 
 NEIGHBOURS = 3  # as in the paper
 
@@ -58,8 +58,20 @@ class Evaluation:
 
 
 def evaluate(model: Autoencoder, images: Images) -> Evaluation:
-    """Score ``model`` on ``images``, on the device on which both are."""
+    """Score ``model`` on ``images``, on the device on which both are.
+
+    Raises:
+        ValueError: see ``kanlib.training.check_images`` and ``knn_score``; or a label has no class.
+    """
+    check_images(model, images)
     train, test = images.train, images.test
+    for name, labels in (("train", train.labels), ("test", test.labels)):
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= len(images.classes):
+            raise ValueError(
+                f"images.{name} has labels {low} to {high}, must have 0 to "
+                f"{len(images.classes) - 1} for {len(images.classes)} classes"
+            )
     codes = apply(model.encode, test.images)
     reconstructions = apply(model.forward, test.images).flatten(1)
     return Evaluation(
@@ -75,8 +87,12 @@ def evaluate(model: Autoencoder, images: Images) -> Evaluation:
 
 @torch.inference_mode()
 def apply(function: Callable[[Tensor], Tensor], images: Tensor, batch_size: int = 1024) -> Tensor:
-    """``function`` of ``images`` (N, ...), computed in batches."""
-    return torch.cat([function(batch) for batch in images.split(batch_size)])
+    """``function`` of ``images`` (N, ...), computed in batches.
+
+    Raises:
+        ValueError: see ``kanlib.training.batches``.
+    """
+    return torch.cat([function(batch) for batch in batches(images, batch_size)])
 
 
 def knn_score(fit_on: Tensor, fit_labels: Tensor, test_on: Tensor, test_labels: Tensor) -> Score:
@@ -89,19 +105,22 @@ def knn_score(fit_on: Tensor, fit_labels: Tensor, test_on: Tensor, test_labels: 
         test_labels: (P,) their true classes.
 
     Raises:
-        ValueError: fewer than three points to search among, or a point is NaN or infinite.
+        ValueError: fewer than three points to search among, none to classify, a point is NaN or
+            infinite, or a tensor has another shape or is of another kind.
     """
+    _check_points("fit", fit_on, fit_labels, least=NEIGHBOURS)
+    _check_points("test", test_on, test_labels, least=1)
+    if test_on.shape[1] != fit_on.shape[1]:
+        raise ValueError(
+            f"test_on of shape {tuple(test_on.shape)} must have as many columns as fit_on, "
+            f"{fit_on.shape[1]}"
+        )
     from sklearn.metrics import confusion_matrix, f1_score
     from sklearn.neighbors import KNeighborsClassifier
 
-    if len(fit_on) < NEIGHBOURS:
-        raise ValueError(f"fit_on has {len(fit_on)} points, must have at least {NEIGHBOURS}")
-    for name, points in (("fit_on", fit_on), ("test_on", test_on)):
-        if not points.isfinite().all():
-            raise ValueError(f"{name} has NaN or infinite values; they have no neighbours")
     neighbours = KNeighborsClassifier(NEIGHBOURS, algorithm="brute")
-    neighbours.fit(fit_on.cpu().numpy(), fit_labels.cpu().numpy())
-    truth, predicted = test_labels.cpu().numpy(), neighbours.predict(test_on.cpu().numpy())
+    neighbours.fit(_array(fit_on), fit_labels.cpu().numpy())
+    truth, predicted = test_labels.cpu().numpy(), neighbours.predict(_array(test_on))
     # All classes, those too that are neither true nor predicted in this split.
     counts = confusion_matrix(truth, predicted, labels=np.union1d(truth, fit_labels.cpu().numpy()))
     return Score(
@@ -109,6 +128,27 @@ def knn_score(fit_on: Tensor, fit_labels: Tensor, test_on: Tensor, test_labels: 
         f1=float(f1_score(truth, predicted, average="weighted")),
         confusion=tuple(tuple(int(n) for n in row) for row in counts),
     )
+
+
+def _check_points(name: str, points: Tensor, labels: Tensor, least: int) -> None:
+    """At least ``least`` points (N, D), all finite, and as many labels."""
+    if points.ndim != 2:
+        raise ValueError(f"{name}_on of shape {tuple(points.shape)} must be (N, D)")
+    if len(points) < least:
+        raise ValueError(f"{name}_on has {len(points)} points, must have at least {least}")
+    if not points.isfinite().all():
+        raise ValueError(f"{name}_on has NaN or infinite values; they have no neighbours")
+    if labels.shape != points.shape[:1] or labels.is_floating_point():
+        raise ValueError(
+            f"{name}_labels of shape {tuple(labels.shape)} and {labels.dtype} must be "
+            f"({len(points)},), one a point, and integers"
+        )
+
+
+def _array(points: Tensor) -> NDArray[np.generic]:
+    """On the CPU, in a dtype that numpy has."""
+    exact = points.float() if points.dtype == torch.bfloat16 else points
+    return exact.detach().cpu().numpy()
 
 
 @torch.inference_mode()
@@ -120,14 +160,19 @@ def picture_arrays(
     Args:
         model: trained.
         images: on the device of the model.
-        edges: number of edge functions.
+        edges: number of edge functions, >= 1; at most as many as the image has pixels.
 
     Returns:
         ``originals`` and ``reconstructions``, (classes, C, H, W): the first test image of each
         class. If the encoder has a KAN layer, also ``edge_points`` (P,), ``edge_values``
         (edges, P) and ``edge_inputs`` (edges,): of the edges into its first unit, those that vary
         most over 256 test images, strongest first.
+
+    Raises:
+        ValueError: ``edges`` is no integer >= 1.
     """
+    if type(edges) is not int or edges < 1:
+        raise ValueError(f"edges={edges!r} must be an integer >= 1")
     first = [int((images.test.labels == c).nonzero()[0]) for c in images.test.labels.unique()]
     originals = images.test.images[first]
     arrays = {"originals": originals, "reconstructions": model(originals)}
@@ -141,4 +186,4 @@ def picture_arrays(
         arrays["edge_points"] = points
         arrays["edge_values"] = layer.edge_functions(points[:, None], unit)[:, 0, inputs].T
         arrays["edge_inputs"] = inputs
-    return {name: array.cpu().numpy() for name, array in arrays.items()}
+    return {name: _array(array) for name, array in arrays.items()}

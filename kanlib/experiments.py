@@ -81,25 +81,34 @@ def load_experiment(path: str | Path) -> Experiment:
 
 
 def read_parameters(
-    namespace: Mapping[str, Any], before: Iterable[str], known: Iterable[str]
+    namespace: Mapping[str, Any],
+    before: Iterable[str],
+    known: Iterable[str] | Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The parameters of a notebook; an unknown one is an error.
+    """The parameters of a notebook; an unknown one is an error, and so is one of another type.
 
     papermill runs a notebook with its defaults when a parameter is misspelt, and exits 0. But it
-    does assign the misspelt name in the notebook, where this function finds it.
+    does assign the misspelt name in the notebook, where this function finds it. And it makes a
+    string of ``-p flag false``, which would count as true.
 
     Args:
         namespace: ``globals()`` of the notebook, after its parameters.
         before: names that were there before the parameters.
-        known: names of the parameters.
+        known: names of the parameters; their types too (as for ``isinstance``) in a mapping.
 
     Returns:
         The known parameters and their values.
 
     Raises:
         ValueError: there is a name that is not a parameter; suggests the one that was meant.
+        TypeError: a value has another type.
     """
-    known, before = list(known), set(before)
+    types = dict(known) if isinstance(known, Mapping) else dict.fromkeys(known, object)
+    known, before = list(types), set(before)
+    for name, kind in types.items():
+        if not isinstance(namespace[name], kind):
+            kind = kind.__name__ if isinstance(kind, type) else kind
+            raise TypeError(f"{name}={namespace[name]!r} must be of type {kind}")
     for name, value in namespace.items():
         if name in known or name in before or name.startswith("_") or isinstance(value, ModuleType):
             continue

@@ -1,24 +1,22 @@
-"""Figures: DataFrames or arrays in, a matplotlib Figure out; one style; nothing is computed here.
+"""Figures: DataFrames in, a matplotlib Figure out; one style; nothing is computed here.
 
-Needs matplotlib and seaborn. The notebooks show and save what these functions return.
+Needs matplotlib. Curves are here, ``panels.py`` has images, edge functions and confusions. The
+notebooks show and save what these functions return.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
-from numpy.typing import NDArray
 
 from kanlib.results import atomic_file
 
-Array = NDArray[Any]
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.spines.right": False,
@@ -29,7 +27,6 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "pdf.fonttype": 42,
 }
-_NO_GRID: dict[Any, Any] = {"axes.grid": False}
 # A model keeps its colour and marker in every figure, whichever others are drawn beside it.
 _FAMILIES = {"KAN layers alone": "C1", "KAN": "C0", "CNN": "C2", "MLP": "C3", "PCA": "black"}
 _MARKERS = {"KAN layers alone": "s", "KAN": "o", "CNN": "^", "MLP": "D", "PCA": "x"}
@@ -51,16 +48,27 @@ def against_bottleneck(
         metric: column to draw.
         ylabel: what it is, with its unit or range.
         title: above the axes.
-        published: columns bottleneck, test_mse: the paper's curve, drawn behind.
+        published: columns bottleneck, test_mse: the paper's curve between the sizes of ``table``,
+            drawn behind.
         log: logarithmic vertical axis.
+
+    Raises:
+        ValueError: ``metric`` or its deviation is no column of ``table``.
     """
+    if not {metric, f"{metric}_sd"} <= set(table):
+        raise ValueError(
+            f"metric={metric!r}: {metric} and {metric}_sd must be columns of table, {list(table)}"
+        )
     with mpl.rc_context(STYLE):
-        figure, [[axes]] = _grid(1, 1, (7, 4.5))
-        if published is not None and len(published):
-            axes.plot(
-                published["bottleneck"], published["test_mse"], color="0.6", lw=4, alpha=0.6,
-                label="AE-KAN, published",
-            )  # fmt: skip
+        figure, [[axes]] = grid(1, 1, (7, 4.5))
+        if published is not None:
+            sizes = table["bottleneck"]
+            near = published[published["bottleneck"].between(sizes.min(), sizes.max())]
+            if len(near):
+                axes.plot(
+                    near["bottleneck"], near["test_mse"], color="0.6", lw=4, alpha=0.6,
+                    label="AE-KAN, published",
+                )  # fmt: skip
         for label, rows in table.groupby("label", sort=False):
             axes.errorbar(
                 rows["bottleneck"],
@@ -86,9 +94,13 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
         title: above the panels.
     """
     sizes = sorted(history["bottleneck"].unique())
+    columns = min(6, max(1, len(sizes)))  # without epochs (PCA alone) one empty panel
+    lines = max(1, -(-len(sizes) // columns))
     with mpl.rc_context(STYLE):
-        figure, panels = _grid(1, len(sizes), (3.2 * len(sizes) + 1.5, 3.4))
-        for axes, size in zip(panels[0], sizes, strict=True):
+        figure, panels = grid(lines, columns, (3.2 * columns + 1.5, 3.4 * lines))
+        for axes in panels.flat[len(sizes) :]:
+            axes.set_axis_off()
+        for axes, size in zip(panels.flat, sizes, strict=False):
             here = history[history["bottleneck"] == size]
             for _, rows in here.groupby(["label", "seed"], sort=False):
                 label = str(next(iter(rows["label"])))
@@ -96,10 +108,11 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
                 axes.plot(rows["epoch"], rows["test_loss"], label=label, **look)
             axes.set(title=f"bottleneck {size}", xlabel="epoch", yscale="log")
             _plain_log_axis(axes)
-        panels[0, 0].set_ylabel("test MSE")
+        for axes in panels[:, 0]:
+            axes.set_ylabel("test MSE")
         handles = dict(
             pair[::-1]
-            for axes in panels[0]
+            for axes in panels.flat
             for pair in zip(*axes.get_legend_handles_labels(), strict=True)
         )
         figure.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=8)
@@ -116,7 +129,7 @@ def losses(train: Sequence[float], test: Sequence[float], *, title: str = "") ->
         title: above the axes.
     """
     with mpl.rc_context(STYLE):
-        figure, [[axes]] = _grid(1, 1, (4.5, 3))
+        figure, [[axes]] = grid(1, 1, (4.5, 3))
         for name, values, style in (("training", train, "--"), ("test", test, "-")):
             axes.plot(range(1, len(values) + 1), values, style, color="C0", marker=".", label=name)
         axes.set(xlabel="epoch", ylabel="mean squared error", title=title)
@@ -125,79 +138,43 @@ def losses(train: Sequence[float], test: Sequence[float], *, title: str = "") ->
     return figure
 
 
-def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str = "") -> Figure:
-    """Images and what the models make of them, one row a model.
+def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
+    """Relative differences with their intervals: a panel a rival, a line a data set and bottleneck.
 
     Args:
-        originals: (N, C, H, W) in [-1, 1], C = 1 or 3.
-        rows: name -> reconstructions of the same shape; values beyond [-1, 1] are clipped.
-        title: above the images.
-    """
-    named = {"original": originals} | dict(rows)
-    with mpl.rc_context(STYLE | _NO_GRID):
-        size = (0.62 * len(originals) + 2.4, 0.62 * len(named) + 0.5)
-        figure, panels = _grid(len(named), len(originals), size)
-        for line, (name, images) in zip(panels, named.items(), strict=True):
-            for axes, image in zip(line, images, strict=True):
-                pixels = np.clip(image.astype(float) / 2 + 0.5, 0, 1).transpose(1, 2, 0)
-                axes.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=1)
-                axes.set(xticks=[], yticks=[])
-                for spine in axes.spines.values():
-                    spine.set_visible(False)
-            line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-        figure.suptitle(title, fontsize=10)
-    return figure
-
-
-def edge_functions(
-    points: Array, values: Array, names: Sequence[str], *, title: str = ""
-) -> Figure:
-    """Learned functions on edges, one panel each, on one scale.
-
-    Args:
-        points: (P,) inputs.
-        values: (E, P) outputs of E edges.
-        names: E panel titles.
+        comparisons: columns rival, kan, dataset, bottleneck, rival_value, difference, low, high
+            (of the difference; NaN: no bar).
         title: above the panels.
     """
-    columns = min(6, len(values))
-    lines = -(-len(values) // columns)
+    rivals = list(comparisons["rival"].unique())
+    places = list(
+        dict.fromkeys(zip(comparisons["dataset"], comparisons["bottleneck"], strict=True))
+    )
+    kans = list(comparisons["kan"].unique())
     with mpl.rc_context(STYLE):
-        size = (1.5 * columns + 0.6, 1.35 * lines + 0.5)
-        figure, panels = _grid(lines, columns, size, share=True)
-        for axes in panels.flat[len(values) :]:
-            axes.set_axis_off()
-        for axes, line, name in zip(panels.flat, values, names, strict=False):
-            axes.plot(points, line, color="C0")
-            axes.set_title(name, fontsize=8)
-            axes.tick_params(labelsize=7)
-        figure.supxlabel("input", fontsize=9)
-        figure.supylabel("edge function", fontsize=9)
-        figure.suptitle(title, fontsize=10)
-    return figure
-
-
-def confusion_matrices(
-    matrices: Mapping[str, Array], classes: Sequence[str], *, title: str = ""
-) -> Figure:
-    """Confusion matrices side by side, as percentages of each true class.
-
-    Args:
-        matrices: panel title -> counts, row = true class, column = predicted class.
-        classes: names of the classes.
-        title: above the panels.
-    """
-    with mpl.rc_context(STYLE | _NO_GRID):
-        figure, panels = _grid(1, len(matrices), (4.2 * len(matrices), 4.2))
-        for axes, (name, counts) in zip(panels[0], matrices.items(), strict=True):
-            shares = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
-            sns.heatmap(
-                shares, ax=axes, annot=True, fmt=".0f", cmap="Blues", vmin=0, vmax=100, cbar=False,
-                square=True, xticklabels=classes, yticklabels=classes, annot_kws={"size": 7},
-            )  # fmt: skip
-            axes.set(title=name, xlabel="predicted class")
-            axes.tick_params(length=0, labelsize=8)
-        panels[0, 0].set_ylabel("true class")
+        size = (2.7 * len(rivals) + 1.5, 0.3 * len(kans) * len(places) + 1.6)
+        figure, panels = grid(1, len(rivals), size, share=True)
+        for axes, rival in zip(panels[0], rivals, strict=True):
+            axes.axvline(0, color="0.5", lw=1)
+            for offset, kan in zip(np.linspace(-0.25, 0.25, len(kans)), kans, strict=True):
+                rows = comparisons[(comparisons["rival"] == rival) & (comparisons["kan"] == kan)]
+                middle, low, high = (
+                    100 * rows[name] / rows["rival_value"] for name in ("difference", "low", "high")
+                )
+                where = [
+                    places.index(place) + offset
+                    for place in zip(rows["dataset"], rows["bottleneck"], strict=True)
+                ]
+                look = _look(kan)
+                hollow = {"markerfacecolor": "white"} if look["linestyle"] == "--" else {}
+                look |= {"linestyle": "none"} | hollow
+                axes.errorbar(middle, where, xerr=[middle - low, high - middle], label=kan, **look)
+            axes.set_title(f"against {rival}", fontsize=10)
+        panels[0, 0].set_yticks(range(len(places)), [f"{data} {size}" for data, size in places])
+        panels[0, 0].invert_yaxis()
+        figure.supxlabel("test MSE, % above the rival's (left: the KAN is better)", fontsize=10)
+        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center",
+                      ncols=len(kans), fontsize=8)  # fmt: skip
         figure.suptitle(title)
     return figure
 
@@ -217,10 +194,17 @@ def save(figure: Figure, folder: str | Path, stem: str) -> list[Path]:
     return paths
 
 
-def _grid(
+def grid(
     lines: int, columns: int, size: tuple[float, float], *, share: bool = False
 ) -> tuple[Figure, Any]:
-    """A figure of its own, outside pyplot's list of open ones, and its axes (lines, columns)."""
+    """A figure of its own, outside pyplot's list of open ones, and its axes (lines, columns).
+
+    Args:
+        lines: of panels.
+        columns: of panels.
+        size: width and height, inches.
+        share: one scale for all panels.
+    """
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(lines, columns, squeeze=False, sharex=share, sharey=share)
 
@@ -231,7 +215,7 @@ def _look(label: str) -> dict[str, Any]:
     return {
         "color": _FAMILIES.get(family, "C4"),
         "marker": _MARKERS.get(family, "."),
-        "linestyle": "--" if "paper's text" in label else "-",
+        "linestyle": "--" if "paper's text" in label else ":" if "matched" in label else "-",
         "markersize": 5,
         "linewidth": 1.5,
     }

@@ -12,7 +12,7 @@ Shapes: N inputs in a batch, I input features, O output features, M basis functi
 """
 
 import math
-from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import torch
@@ -20,13 +20,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from kanlib import splines
-from kanlib.bases import Basis, BSpline
-
-# A base function and its gradient (grad_output, x) -> grad_x.
-_BASE_FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]] = {
-    "silu": (nn.functional.silu, torch.ops.aten.silu_backward),
-    "identity": (lambda x: x, lambda grad, x: grad),
-}
+from kanlib.bases import BASE_FUNCTIONS, Basis, BSpline
 
 # Rows are taken in blocks whose scratch stays in a core's cache (elements).
 _BLOCK = 2**20
@@ -75,27 +69,27 @@ class KANLinear(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"KANLinear: {name}={value!r} must be an integer >= 1")
-        if base not in _BASE_FUNCTIONS:
-            raise ValueError(f"KANLinear: base={base!r} must be one of {sorted(_BASE_FUNCTIONS)}")
-        if not (math.isfinite(init_noise) and init_noise >= 0):
-            raise ValueError(f"KANLinear: init_noise={init_noise!r} must be finite and >= 0")
+        noise = isinstance(init_noise, Real) and 0 <= init_noise < math.inf
+        for name, value, valid, rule in (
+            ("in_features", in_features, _is_size(in_features), "an integer >= 1"),
+            ("out_features", out_features, _is_size(out_features), "an integer >= 1"),
+            ("basis", basis, _is_size(getattr(basis, "size", None)), "a basis, as BSpline()"),
+            ("base", base, base in BASE_FUNCTIONS, f"one of {sorted(BASE_FUNCTIONS)}"),
+            ("separate_scale", separate_scale, type(separate_scale) is bool, "True or False"),
+            ("init_noise", init_noise, noise, "finite and >= 0"),
+        ):
+            if not valid:
+                raise ValueError(f"KANLinear: {name}={value!r} must be {rule}")
         self.in_features = in_features
         self.out_features = out_features
         self.basis = basis
         self.base = base
         self.init_noise = init_noise
-        options = {"device": device, "dtype": dtype}
-        self.weight = nn.Parameter(
-            torch.empty(out_features, 1 + basis.size, in_features, **options)
-        )
-        self.spline_scale = (
-            nn.Parameter(torch.empty(out_features, in_features, **options))
-            if separate_scale
-            else None
-        )
+        kind = {"device": device, "dtype": dtype}
+        self.weight = nn.Parameter(torch.empty(out_features, 1 + basis.size, in_features, **kind))
+        self.spline_scale: nn.Parameter | None = None
+        if separate_scale:
+            self.spline_scale = nn.Parameter(torch.empty(out_features, in_features, **kind))
         self.reset_parameters()
 
     @torch.no_grad()
@@ -128,10 +122,10 @@ class KANLinear(nn.Module):
                 f"KANLinear: input of shape {tuple(x.shape)} must have "
                 f"in_features={self.in_features} as its last axis"
             )
-        if x.dtype != self.weight.dtype and not torch.is_autocast_enabled(x.device.type):
+        if x.dtype != self.weight.dtype and not torch.is_autocast_enabled(self.weight.device.type):
             raise TypeError(
                 f"KANLinear: input of dtype {x.dtype} must have the layer's dtype "
-                f"{self.weight.dtype}; convert it with x.to(layer.weight.dtype)"
+                f"{self.weight.dtype}; convert it with torch.as_tensor(x).to(layer.weight.dtype)"
             )
         # Under autocast the layer before may have left another dtype: the weights' decides.
         rows = x.reshape(-1, self.in_features).to(self.weight.dtype)
@@ -147,7 +141,15 @@ class KANLinear(nn.Module):
 
         Returns:
             (P, O, I); its sum over the last axis is ``forward(x)``.
+
+        Raises:
+            ValueError: ``x`` has another shape or dtype.
         """
+        if x.ndim != 2 or x.shape[1] not in (1, self.in_features) or x.dtype != self.weight.dtype:
+            raise ValueError(
+                f"KANLinear: x of shape {tuple(x.shape)} and {x.dtype} must be (P, "
+                f"{self.in_features}) or (P, 1) and {self.weight.dtype}"
+            )
         weight = self.weight[outputs]
         if self.spline_scale is not None:  # differentiable, other than _scaled
             scaled = weight[:, 1:] * self.spline_scale[outputs].unsqueeze(1)
@@ -163,11 +165,15 @@ class KANLinear(nn.Module):
         )
 
 
+def _is_size(value: object) -> bool:
+    return type(value) is int and value >= 1
+
+
 def _edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
     """[base(x), f_1(x), .., f_M(x)]: (N, I) -> (N, 1 + M, I)."""
     rows, inputs = x.shape
     features = x.new_empty(rows, 1 + basis.size, inputs)
-    features[:, 0] = _BASE_FUNCTIONS[base][0](x)
+    features[:, 0] = BASE_FUNCTIONS[base][0](x)
     for block in _blocks(x, basis):
         part = features[block, 1:]
         if x.dtype in (torch.bfloat16, torch.float16):  # knots need more digits than these have
@@ -237,7 +243,7 @@ class _KANProduct(torch.autograd.Function):
 
 def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
     """Chain rule through the features: grad (N, 1 + M, I), x (N, I) -> (N, I)."""
-    grad_x = _BASE_FUNCTIONS[base][1](grad[:, 0], x)
+    grad_x = BASE_FUNCTIONS[base][1](grad[:, 0], x)
     for block in _blocks(x, basis):
         exact = x[block].float() if x.dtype in (torch.bfloat16, torch.float16) else x[block]
         grad_x[block] += (basis.slopes(exact) * grad[block, 1:]).sum(1).to(x.dtype)

@@ -9,23 +9,28 @@ from pathlib import Path
 
 import pandas as pd
 
+CONFUSION_SIZE = 784  # of the AE-KANs whose confusion matrices are published
+
 
 def load_elbow(folder: str | Path, dataset: str) -> pd.DataFrame:
     """Test MSE of the paper's AE-KAN against its size.
 
     Args:
         folder: that holds elbow_<dataset>.csv.
-        dataset: "mnist", "cifar10" or "svhn".
+        dataset: "mnist", "cifar10" or "svhn"; "svhn-test10k" is held against "svhn".
 
     Returns:
         Columns bottleneck, test_mse; no rows where the paper has no such figure.
+
+    Raises:
+        FileNotFoundError: ``folder`` is no folder.
     """
-    path = Path(folder) / f"elbow_{dataset}.csv"
+    path = _path(folder, "elbow", dataset)
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["bottleneck", "test_mse"])
 
 
 def load_confusion(folder: str | Path, dataset: str) -> pd.DataFrame | None:
-    """Confusion matrix of the paper's AE-KAN at size 784, under its own (leaky) protocol.
+    """Confusion matrix of the paper's AE-KAN at ``CONFUSION_SIZE``, under its own (leaky) protocol.
 
     Args:
         folder: that holds confusion_<dataset>.csv.
@@ -33,6 +38,15 @@ def load_confusion(folder: str | Path, dataset: str) -> pd.DataFrame | None:
 
     Returns:
         Counts; row = true class, column = predicted class. None where the paper has none.
+
+    Raises:
+        FileNotFoundError: ``folder`` is no folder.
     """
-    path = Path(folder) / f"confusion_{dataset}.csv"
+    path = _path(folder, "confusion", dataset)
     return pd.read_csv(path, index_col="true") if path.exists() else None
+
+
+def _path(folder: str | Path, kind: str, dataset: str) -> Path:
+    if not Path(folder).is_dir():  # else a misspelt one would be a paper without figures
+        raise FileNotFoundError(f"folder={str(folder)!r} is not a folder")
+    return Path(folder) / f"{kind}_{dataset.removesuffix('-test10k')}.csv"

@@ -1,7 +1,6 @@
 """Records of runs: what was asked for, what came out, and what produced it.
 
-Needs ``runs.py``, and pandas for ``load_records``. Tables and figures read records and nothing
-else.
+Needs ``runs.py``, and pandas for ``load_records``. Tables and figures read nothing but records.
 
 A record is one JSON file, named by the parameters of its run, with an .npz file of the same name
 beside it for the pictures. Both are written to a temporary name and renamed, the record last.
@@ -10,6 +9,8 @@ beside it for the pictures. Both are written to a temporary name and renamed, th
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from kanlib.cpu import Products
 from kanlib.evaluation import Evaluation
-from kanlib.runs import STRICT, Positive, Run, explain, labels
+from kanlib.runs import LATER, STRICT, Positive, Run, explain, labels
 from kanlib.training import History, TrainingConfig
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ METRICS = (
     "seconds",
     "peak_mib",
 )
+CURE = "delete it, and `make paper EXPERIMENT=...` makes it again"
 
 
 class Environment(BaseModel):
@@ -131,6 +133,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)  # mkstemp makes it private
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk names none
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -146,10 +151,10 @@ def load_record(path: str | Path) -> Record:
     try:
         record = Record.model_validate_json(text)
     except ValidationError as error:
-        raise ValueError(f"{path} is not a valid record: {explain(error, [])}") from None
-    lacking = _lacking(json.loads(text), record.model_dump(mode="json"))
+        raise ValueError(f"{path} is not a valid record: {explain(error, [])}; {CURE}") from None
+    lacking = _lacking(json.loads(text), record.model_dump(mode="json", exclude={"run": LATER}))
     if lacking:
-        raise ValueError(f"{path} is not a valid record: it lacks {', '.join(lacking)}")
+        raise ValueError(f"{path} is not a valid record: it lacks {', '.join(lacking)}; {CURE}")
     return record
 
 
@@ -165,9 +170,18 @@ def _lacking(given: dict[str, Any], whole: dict[str, Any], parent: str = "") -> 
 
 
 def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
-    """The arrays stored beside the record at ``path``."""
-    with np.load(Path(path).with_suffix(".npz"), allow_pickle=False) as file:
-        return dict(file)
+    """The arrays stored beside the record at ``path``.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: the file is damaged; names it.
+    """
+    path = Path(path).with_suffix(".npz")
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is damaged: {error}; {CURE}") from error
 
 
 def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame":
@@ -180,11 +194,14 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
 
     Raises:
         FileNotFoundError: a run has no record; says how to make it.
-        ValueError: a record is invalid, or of another run than its name says.
+        ValueError: a record is invalid, or of another run than its name says; there are no runs,
+            or one is there twice.
     """
     import pandas as pd
 
     runs, rows = list(runs), []
+    if not runs or len(set(runs)) < len(runs):  # a run counted twice would narrow an interval
+        raise ValueError(f"runs: {len(runs)}, {len(set(runs))} different; must be >= 1, each once")
     for run, label in zip(runs, labels(runs), strict=True):
         path = run.path(results_dir)
         if not path.exists():
@@ -192,7 +209,8 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
         record = load_record(path)
         if record.run != run:
             wrong = [n for n in type(run).model_fields if getattr(run, n) != getattr(record.run, n)]
-            raise ValueError(f"{path} is the record of another run: {', '.join(wrong)} differ")
+            wrong = ", ".join(wrong)
+            raise ValueError(f"{path} is the record of another run: {wrong} differ; {CURE}")
         rows.append({"label": label} | _row(record) | {"path": str(path)})
     return pd.DataFrame(rows)
 
@@ -212,14 +230,11 @@ def load_histories(records: "pd.DataFrame") -> "pd.DataFrame":
     rows = [
         (row["label"], row["bottleneck"], row["seed"], epoch, *losses)
         for row in records.to_dict("records")
-        for epoch, losses in enumerate(_losses(load_record(row["path"]).history), start=1)
+        for history in [load_record(row["path"]).history]
+        for epoch, losses in enumerate(zip(history.train_loss, history.test_loss, strict=True), 1)
     ]
     names = ["label", "bottleneck", "seed", "epoch", "train_loss", "test_loss"]
     return pd.DataFrame(rows, columns=names)
-
-
-def _losses(history: History) -> list[tuple[float, float]]:
-    return list(zip(history.train_loss, history.test_loss, strict=True))
 
 
 def _row(record: Record) -> dict[str, Any]:

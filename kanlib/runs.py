@@ -3,6 +3,7 @@
 Needs pydantic, and the rooms of models and training. ``results.py`` adds what came out.
 """
 
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,8 @@ STRICT = ConfigDict(
     allow_inf_nan=False,
     revalidate_instances="always",  # else a NaN in a metric is found only when read again
 )
+# Parameters that older records lack; their defaults are what was run.
+LATER = {"output"}
 Positive = Annotated[int, Field(ge=1)]
 
 MODEL_NAMES = {
@@ -30,6 +33,8 @@ MODEL_NAMES = {
     "mlp": "MLP",
     "pca": "PCA",
 }
+_SHORT = reprlib.Repr()  # the value of an error may be as large as a file makes it
+_SHORT.maxlevel, _SHORT.maxstring = 2, 80
 _PRESET_NAMES = {"paper": "paper's text", "authors": "authors' code"}
 
 
@@ -45,6 +50,7 @@ class Run(BaseModel):
         hidden: hidden width of "kan" and "mlp"; None: the bottleneck's, as in the paper.
         match_parameters: widen "mlp" or "conv" to the parameter count of "kan".
         separate_scale: keep the spline scale as a parameter, as in the paper.
+        output: "tanh" or "linear" activation of the output; None: the model's own.
         learning_rate: None: as the preset says. Likewise the three below.
         weight_decay: >= 0.
         epochs: >= 1.
@@ -64,6 +70,7 @@ class Run(BaseModel):
     hidden: Positive | None = None
     match_parameters: bool = False
     separate_scale: bool = True
+    output: Literal["tanh", "linear"] | None = None
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     epochs: Positive | None = None
@@ -97,6 +104,7 @@ class Run(BaseModel):
                 hidden=self.hidden,
                 match_parameters=self.match_parameters,
                 separate_scale=self.separate_scale,
+                output=self.output,
                 dataset=self.dataset,
             )
 
@@ -116,16 +124,18 @@ def labels(runs: Sequence[Run]) -> list[str]:
         runs: of one experiment.
 
     Returns:
-        One name a run. Runs that differ in bottleneck, seed or data alone share theirs; other
-        parameters are named where they vary between the runs of a model.
+        One name a run. Runs that differ in bottleneck, seed or data alone share theirs. A model
+        widened to the parameters of "kan" is "matched"; other parameters are named where they
+        vary between the runs of a model, unless they are None.
     """
     names = []
     for run in runs:
         alike = [other for other in runs if other.model == run.model]
-        words = [MODEL_NAMES[run.model]]
-        for field in sorted(set(Run.model_fields) - {"dataset", "model", "bottleneck", "seed"}):
+        words = [MODEL_NAMES[run.model]] + ["matched"] * run.match_parameters
+        unnamed = {"dataset", "model", "bottleneck", "seed", "match_parameters"}
+        for field in sorted(set(Run.model_fields) - unnamed):
             value = getattr(run, field)
-            if any(getattr(other, field) != value for other in alike):
+            if value is not None and any(getattr(other, field) != value for other in alike):
                 words.append(_PRESET_NAMES.get(str(value), f"{field}={value}"))
         names.append(", ".join(words))
     return names
@@ -142,6 +152,6 @@ def explain(error: ValidationError, known: list[str]) -> str:
             if known:
                 line += f"; the known ones are {', '.join(known)}"
         elif problem["type"] != "missing" and problem["loc"]:
-            line = f"{name}={problem['input']!r}: {problem['msg']}"
+            line = f"{name}={_SHORT.repr(problem['input'])}: {problem['msg']}"
         lines.append(line)
     return "; ".join(lines)

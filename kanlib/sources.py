@@ -117,7 +117,14 @@ def _decode_torchvision(known: Known, root: Path) -> tuple[Arrays, tuple[str, ..
     arrays: Arrays = {}
     classes: tuple[str, ...] = ()
     for split, arguments in zip(("train", "test"), _torchvision_splits(known), strict=True):
-        data = getattr(torchvision.datasets, known.torchvision)(str(root), **arguments)
+        try:
+            # CIFAR-10's files are pickles: torchvision opens none before all have the published
+            # MD5, and what else it unpickles (an old MNIST), with weights_only.
+            data = getattr(torchvision.datasets, known.torchvision)(str(root), **arguments)
+        except RuntimeError as error:  # its advice is for callers of torchvision
+            raise ValueError(
+                f"of {known.files}, a file is missing or is not the published one"
+            ) from error
         pixels = np.asarray(data.data, dtype=np.uint8)
         if known.torchvision == "MNIST":
             pixels = pixels[:, None]  # (N, H, W) -> (N, 1, H, W)
@@ -169,7 +176,7 @@ def _read_image(path: str) -> NDArray[np.uint8]:
                 raise ValueError(f"{path} has more than 8 bits a pixel; convert it to 8 bits first")
             grey = image.mode in ("1", "L")
             pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is corrupt or not an image: {error}") from error
     return np.ascontiguousarray(pixels[None] if grey else pixels.transpose(2, 0, 1))
 

@@ -27,12 +27,17 @@ def uniform_knots(
 
     Args:
         grid_size: number G >= 1 of intervals on ``grid_range``.
-        spline_order: polynomial degree k >= 1.
+        spline_order: polynomial degree k, 1 to 5.
         grid_range: ends (lo, hi) of the grid.
 
     Returns:
         (G + 2k + 1,) float64, increasing.
+
+    Raises:
+        ValueError: an argument is out of range.
     """
+    check_grid("uniform_knots", grid_size, grid_range)
+    check_order("uniform_knots", spline_order)
     low, high = grid_range
     steps = torch.arange(-spline_order, grid_size + spline_order + 1, dtype=torch.float64)
     return low + steps * (high - low) / grid_size
@@ -50,13 +55,19 @@ def bspline_basis(
     Args:
         x: (..., I) floating point, any values.
         grid_size: number G >= 1 of grid intervals.
-        spline_order: polynomial degree k >= 1.
+        spline_order: polynomial degree k, 1 to 5.
         grid_range: ends (lo, hi) of the grid.
         out: (..., M, I) written in place when given; any strides.
 
     Returns:
         (..., M, I), M = G + k, values in [0, 1]; ``out`` when given.
+
+    Raises:
+        ValueError: an argument is out of range.
     """
+    check_grid("bspline_basis", grid_size, grid_range)
+    check_order("bspline_basis", spline_order)
+    _check_points("bspline_basis", x)
     # Distances carry the factor k!^(-1/k), whose k-th power is the 1/k! of M_k.
     unit = math.factorial(spline_order) ** (-1 / spline_order)
     distance = _offsets(x, grid_size, spline_order, grid_range, unit).abs_()  # (..., M, I)
@@ -77,12 +88,18 @@ def bspline_slope(
     Args:
         x: (..., I) floating point.
         grid_size: number G >= 1 of grid intervals.
-        spline_order: polynomial degree k >= 1.
+        spline_order: polynomial degree k, 1 to 5.
         grid_range: ends (lo, hi) of the grid.
 
     Returns:
         (..., M, I), in units of 1/x.
+
+    Raises:
+        ValueError: an argument is out of range.
     """
+    check_grid("bspline_slope", grid_size, grid_range)
+    check_order("bspline_slope", spline_order)
+    _check_points("bspline_slope", x)
     steepness = grid_size / (grid_range[1] - grid_range[0])  # dz/dx
     if spline_order == 1:
         offset = _offsets(x, grid_size, spline_order, grid_range, 1.0)
@@ -104,10 +121,61 @@ def fit_coefficients(basis: Tensor, values: Tensor) -> Tensor:
 
     Returns:
         (M, ...) coefficients, same dtype.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or ``values`` is not floating point.
     """
+    if basis.ndim != 2 or values.shape[:1] != basis.shape[1:] or not values.is_floating_point():
+        raise ValueError(
+            f"fit_coefficients: basis {tuple(basis.shape)} and values {tuple(values.shape)} of "
+            f"{values.dtype} must be (M, P) and (P, ...) of a floating point dtype"
+        )
     # In float64: the normal matrix of a fine grid is ill-conditioned in single precision.
     solve = torch.linalg.pinv(basis.double().T)  # (M, P)
     return torch.tensordot(solve, values.double(), dims=1).to(values.dtype)
+
+
+def check_grid(name: str, grid_size: int, grid_range: tuple[float, float], least: int = 1) -> None:
+    """Refuse a grid that is none, in the name of the function or class ``name``.
+
+    Args:
+        name: at the start of the message.
+        grid_size: an integer.
+        grid_range: ends (lo, hi), finite, lo < hi.
+        least: smallest ``grid_size``.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    if type(grid_size) is not int or grid_size < least:
+        raise ValueError(f"{name}: grid_size={grid_size!r} must be an integer >= {least}")
+    try:
+        low, high = grid_range
+        valid = -math.inf < low < high < math.inf
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"{name}: grid_range={grid_range!r} must be two finite numbers (lo, hi) with lo < hi"
+        )
+
+
+def check_order(name: str, spline_order: int) -> None:
+    """Refuse another polynomial degree than 1 to 5, in the name of ``name``.
+
+    Raises:
+        ValueError: it is another.
+    """
+    if type(spline_order) is not int or not 1 <= spline_order <= 5:
+        raise ValueError(f"{name}: spline_order={spline_order!r} must be 1, 2, 3, 4 or 5")
+
+
+def _check_points(name: str, x: Tensor) -> None:
+    if x.ndim == 0 or not x.is_floating_point():
+        raise ValueError(
+            f"{name}: x of shape {tuple(x.shape)} and {x.dtype} must be floating point and have an "
+            "axis"
+        )
 
 
 def _offsets(

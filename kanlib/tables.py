@@ -21,9 +21,24 @@ def by_bottleneck(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
     Returns:
         Index label, in order of appearance; columns the bottlenecks, increasing; NaN where there
         was no run.
+
+    Raises:
+        ValueError: ``metric`` is no column, or a pair has several rows.
     """
+    if metric not in summary:
+        raise ValueError(f"metric={metric!r} must be a column of summary, {list(summary)}")
+    if summary.duplicated(["label", "bottleneck"]).any():
+        raise ValueError(
+            "summary has several rows for a label and bottleneck; must have one, as "
+            "kanlib.statistics.summarise makes it"
+        )
     table = summary.pivot(index="label", columns="bottleneck", values=metric)
     return table.loc[summary["label"].unique()].rename_axis(index="model")
+
+
+def upright(table: pd.DataFrame, widest: int = 8) -> pd.DataFrame:
+    """``table``, or its transpose where it has more than ``widest`` columns."""
+    return table.T if table.shape[1] > widest else table
 
 
 def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) -> list[Path]:

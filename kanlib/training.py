@@ -9,13 +9,14 @@ import resource
 import sys
 import time
 from dataclasses import dataclass, field
+from numbers import Real
 
 import torch
 from torch import nn
 from tqdm.auto import tqdm
 
 from kanlib.autoencoders import Autoencoder
-from kanlib.baselines import PCA
+from kanlib.baselines import MODELS, PCA
 from kanlib.data import Images
 
 PRESETS = ("paper", "authors")
@@ -45,19 +46,16 @@ class TrainingConfig:
     decay: float = 0.8
 
     def __post_init__(self) -> None:
-        for name, valid, rule in (
-            ("learning_rate", 0 < self.learning_rate < math.inf, "positive and finite"),
-            ("weight_decay", 0 <= self.weight_decay < math.inf, "finite and >= 0"),
-            ("epochs", _is_count(self.epochs), "an integer >= 1"),
-            ("batch_size", _is_count(self.batch_size), "an integer >= 1"),
-            ("decay", 0 < self.decay <= 1, "in (0, 1]"),
+        for name, kind, valid, rule in (
+            ("learning_rate", Real, lambda rate: 0 < rate < math.inf, "positive and finite"),
+            ("weight_decay", Real, lambda decay: 0 <= decay < math.inf, "finite and >= 0"),
+            ("epochs", int, lambda count: count >= 1, "an integer >= 1"),
+            ("batch_size", int, lambda count: count >= 1, "an integer >= 1"),
+            ("decay", Real, lambda factor: 0 < factor <= 1, "in (0, 1]"),
         ):
-            if not valid:
-                raise ValueError(f"TrainingConfig: {name}={getattr(self, name)!r} must be {rule}")
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, kind) or not valid(value):
+                raise ValueError(f"TrainingConfig: {name}={value!r} must be {rule}")
 
 
 def preset(name: str, model: str, dataset: str) -> TrainingConfig:
@@ -70,10 +68,12 @@ def preset(name: str, model: str, dataset: str) -> TrainingConfig:
         dataset: name of the data set.
 
     Raises:
-        ValueError: no such preset.
+        ValueError: no such preset or model.
     """
     if name not in PRESETS:
         raise ValueError(f"preset={name!r} must be one of {', '.join(PRESETS)}")
+    if model not in MODELS:
+        raise ValueError(f"model={model!r} must be one of {', '.join(MODELS)}")
     if name == "authors" and dataset == "mnist" and model.startswith("kan"):
         return TrainingConfig(learning_rate=1e-4, weight_decay=1e-3)
     return TrainingConfig()
@@ -121,7 +121,9 @@ def train(
 
     Raises:
         TrainingDiverged: a loss is infinite or NaN; names epoch and step.
+        ValueError: ``images`` do not fit the model, or have NaN or infinite values.
     """
+    check_images(model, images)
     history = History()
     start = time.perf_counter()
     if isinstance(model, PCA):
@@ -148,6 +150,25 @@ def train(
             bar.set_postfix(train=history.train_loss[-1], test=history.test_loss[-1])
     history.peak_memory = _peak_memory(images.train.images.device)
     return history
+
+
+def check_images(model: Autoencoder, images: Images) -> None:
+    """Refuse images before anything is computed with them.
+
+    Raises:
+        ValueError: a split has NaN or infinite values, or the model does not take and return
+            images of its shape and dtype.
+    """
+    for name, pixels in (("train", images.train.images), ("test", images.test.images)):
+        if not torch.stack(pixels.aminmax()).isfinite().all():  # needs no memory of their size
+            raise ValueError(f"images.{name} has NaN or infinite values; there must be none")
+        try:
+            reconstruction_error(model, pixels[:1])
+        except RuntimeError as error:
+            raise ValueError(
+                f"images.{name} of shape {tuple(pixels.shape)} and {pixels.dtype} must fit the "
+                f"model: {error}"
+            ) from error
 
 
 def _train_epoch(
@@ -186,12 +207,35 @@ def _mean_loss(losses: torch.Tensor, epoch: int, config: TrainingConfig) -> floa
 
 @torch.inference_mode()
 def reconstruction_error(model: Autoencoder, images: torch.Tensor, batch_size: int = 1024) -> float:
-    """Mean squared error over all pixels of ``images`` (N, C, H, W), accumulated in float64."""
+    """Mean squared error over all pixels of ``images`` (N, C, H, W), accumulated in float64.
+
+    Raises:
+        ValueError: see ``batches``; or the model returns images of another shape.
+    """
     model.eval()
     total = torch.zeros((), dtype=torch.float64, device=images.device)
-    for batch in images.split(batch_size):
-        total += (model(batch) - batch).square_().sum(dtype=torch.float64)
+    for batch in batches(images, batch_size):
+        made = model(batch)
+        if made.shape != batch.shape:  # might be broadcast to a wrong number
+            raise ValueError(
+                f"model returns shape {tuple(made.shape)} for images of shape "
+                f"{tuple(batch.shape)}; the two must be equal"
+            )
+        total += (made - batch).square_().sum(dtype=torch.float64)
     return total.item() / images.numel()
+
+
+def batches(images: torch.Tensor, batch_size: int) -> tuple[torch.Tensor, ...]:
+    """``images`` (N, ...) in parts of ``batch_size``, the last of which may be smaller.
+
+    Raises:
+        ValueError: there are no images, or ``batch_size`` is no integer >= 1.
+    """
+    if len(images) == 0:
+        raise ValueError(f"images of shape {tuple(images.shape)} must be at least one")
+    if type(batch_size) is not int or batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r} must be an integer >= 1")
+    return images.split(batch_size)
 
 
 def _peak_memory(device: torch.device) -> int:

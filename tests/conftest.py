@@ -1,16 +1,22 @@
 """What the unit tests share: seeds, few images, and no network."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 import hypothesis
 import pytest
 import torch
+from workflow import finish, write_experiment
 
 from kanlib import data
 from kanlib.data import Images, Split, load_images
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 # The same examples on every machine and in every run; a busy machine is no failure.
 hypothesis.settings.register_profile(
@@ -55,3 +61,44 @@ def few_digits(digits: Images) -> Images:
         for split, size in ((digits.train, 192), (digits.test, 60))
     )
     return replace(digits, train=train, test=test)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny experiment that ran in peace, with records and tables."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    code, output = finish(folder, write_experiment(folder), "tables")
+    assert code == 0, output
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Chrome]":
+    """Chromium without a window and without a network but this machine's own."""
+    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and chromedriver):
+        pytest.skip("needs Chromium and its driver (Debian: chromium, chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",  # it does not start as root with one
+        "--disable-dev-shm-usage",
+        "--window-size=1280,1000",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options, webdriver.ChromeService(chromedriver))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where to keep them, to be looked at."""
+    folder = Path("build/screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

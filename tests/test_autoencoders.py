@@ -75,6 +75,7 @@ def test_the_published_convolutions_have_the_published_codes(shape, bottleneck, 
     codes = model.encode(images)
     assert codes.shape == (2, bottleneck)
     assert codes.min() < 0  # no activation on the code
+    assert model(images).shape == images.shape
 
 
 SHAPES = [MNIST, COLOUR, (1, 8, 8), (3, 15, 17), (2, 1, 9), (1, 1, 1)]

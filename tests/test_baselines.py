@@ -108,6 +108,21 @@ def test_hidden_widens_the_models_that_have_a_hidden_layer():
         assert count_parameters(wide) > 3 * count_parameters(narrow)
 
 
+@pytest.mark.parametrize("name", ["kan", "kan-pure", "mlp", "conv"])
+@pytest.mark.parametrize("match", [False, True])
+def test_an_output_is_bounded_by_tanh_or_free(name, match):
+    if match and name.startswith("kan"):
+        return
+    options = {"match_parameters": match}
+    x = torch.rand(4, 1, 28, 28) * 2 - 1
+    made = {}
+    for output in ("tanh", "linear", None):
+        torch.manual_seed(0)
+        made[output] = build_model(name, (1, 28, 28), 9, output=output, **options)(x)
+    torch.testing.assert_close(made["tanh"], made["linear"].tanh())
+    torch.testing.assert_close(made[None], made["tanh" if name == "conv" else "linear"])
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
@@ -118,6 +133,8 @@ def test_hidden_widens_the_models_that_have_a_hidden_layer():
         ("mlp", {"hidden": 9, "match_parameters": True}, "hidden=9 .* match_parameters=True"),
         ("kan", {"match_parameters": True}, "match_parameters=True has a meaning for mlp and conv"),
         ("pca", {"match_parameters": True}, "match_parameters=True .* not 'pca'"),
+        ("pca", {"output": "tanh"}, "output='tanh' has no meaning for model='pca'"),
+        ("kan", {"output": "relu"}, "activation='relu' must be 'tanh' or 'linear'"),
     ],
 )
 def test_what_has_no_meaning_is_refused(name, options, message):

@@ -45,6 +45,16 @@ def test_values_can_be_written_into_a_part_of_a_larger_tensor(basis):
 
 
 @pytest.mark.parametrize("basis", BASES, ids=repr)
+def test_integer_points_are_not_cut_off_functions(basis):
+    x = torch.arange(-3, 4)
+    if isinstance(basis, BSpline):
+        with pytest.raises(ValueError, match=r"torch\.int64 must be floating point"):
+            basis.values(x)
+    else:
+        torch.testing.assert_close(basis.values(x), basis.values(x.float()))
+
+
+@pytest.mark.parametrize("basis", BASES, ids=repr)
 def test_a_basis_is_a_value(basis):
     assert eval(repr(basis)) == basis
     assert len({basis, eval(repr(basis))}) == 1

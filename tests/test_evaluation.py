@@ -13,7 +13,7 @@ from kanlib.training import reconstruction_error
 
 def line(*places: float) -> torch.Tensor:
     """Points on a line: (N, 1)."""
-    return torch.tensor(places)[:, None]
+    return torch.tensor(places, dtype=torch.float32)[:, None]
 
 
 def labels(*classes: int) -> torch.Tensor:

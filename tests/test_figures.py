@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kanlib import figures
+from kanlib import figures, panels
 
 TABLE = pd.DataFrame(
     {
@@ -39,7 +39,7 @@ def test_a_model_keeps_its_colour_whatever_is_beside_it():
 
 def test_images_are_drawn_from_black_to_white():
     image = np.linspace(-1.5, 1.5, 16).reshape(1, 1, 4, 4)
-    figure: Any = figures.reconstructions(image, {"model": -image})
+    figure: Any = panels.reconstructions(image, {"model": -image})
     shown = [axes.images[0].get_array() for axes in figure.axes]
     assert len(shown) == 2
     assert shown[0].min() == 0 and shown[0].max() == 1  # values beyond [-1, 1] are clipped
@@ -48,7 +48,7 @@ def test_images_are_drawn_from_black_to_white():
 
 def test_confusions_are_shares_of_each_true_class():
     counts = np.array([[3, 1], [0, 10]])
-    figure: Any = figures.confusion_matrices({"sound": counts}, ["a", "b"])
+    figure: Any = panels.confusion_matrices({"sound": counts}, ["a", "b"])
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["75", "25", "0", "100"]
 
@@ -66,7 +66,7 @@ def test_training_curves_have_one_panel_a_bottleneck_and_one_line_a_run():
 
 def test_edge_functions_fill_a_grid_of_panels():
     points, values = np.linspace(-1, 1, 5), np.arange(35.0).reshape(7, 5)
-    figure: Any = figures.edge_functions(points, values, [f"pixel {i}" for i in range(7)])
+    figure: Any = panels.edge_functions(points, values, [f"pixel {i}" for i in range(7)])
     drawn = [list(axes.lines[0].get_ydata()) for axes in figure.axes if axes.lines]
     assert drawn == values.tolist()
 

@@ -127,6 +127,13 @@ def test_a_wrong_missing_or_unknown_field_is_named_and_so_is_the_file(saved, par
     assert parent.split(".")[0] in str(caught.value).removeprefix(str(saved))
 
 
+def test_a_record_older_than_a_parameter_has_its_default(saved):
+    whole = json.loads(saved.read_text())
+    del whole["run"]["output"]
+    saved.write_text(json.dumps(whole))
+    assert load_record(saved).run.output is None
+
+
 @pytest.mark.parametrize("length", [0, 1, 100, -3])
 def test_a_truncated_file_is_an_error_that_names_it(saved, length):
     saved.write_bytes(saved.read_bytes()[:length])
@@ -138,6 +145,23 @@ def test_a_file_that_is_not_text_is_an_error_that_names_it(saved):
     saved.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=f"{saved} is not a valid record"):
         load_record(saved)
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, -3])
+def test_truncated_arrays_are_an_error_that_names_the_file(saved, length):
+    arrays = saved.with_suffix(".npz")
+    arrays.write_bytes(arrays.read_bytes()[:length])
+    with pytest.raises(ValueError, match=f"{arrays} is damaged: .*delete it"):
+        load_arrays(saved)
+
+
+def test_arrays_with_a_changed_byte_are_an_error_that_names_the_file(saved):
+    arrays = saved.with_suffix(".npz")
+    content = bytearray(arrays.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    arrays.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{arrays} is damaged: .*delete it"):
+        load_arrays(saved)
 
 
 def test_a_record_with_nan_is_refused_before_it_is_written():

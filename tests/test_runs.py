@@ -13,7 +13,7 @@ from kanlib.training import TrainingConfig
 
 KNOWN = (
     "dataset, model, bottleneck, seed, preset, hidden, match_parameters, separate_scale, "
-    "learning_rate, weight_decay, epochs, batch_size"
+    "output, learning_rate, weight_decay, epochs, batch_size"
 )
 
 
@@ -35,6 +35,7 @@ KNOWN = (
         ({"hidden": 0}, "hidden=0: .* greater than or equal to 1"),
         ({"match_parameters": 1}, "match_parameters=1: .* boolean"),
         ({"separate_scale": "false"}, "separate_scale='false': .* boolean"),
+        ({"output": "relu"}, "output='relu': .* 'tanh' or 'linear'"),
         ({"learning_rate": 0.0}, "learning_rate=0.0: .* greater than 0"),
         ({"learning_rate": math.nan}, "learning_rate=nan"),
         ({"learning_rate": math.inf}, "learning_rate=inf: .* finite"),
@@ -75,6 +76,7 @@ PARAMETERS = {
     "hidden": COUNTS,
     "match_parameters": st.booleans(),
     "separate_scale": st.booleans(),
+    "output": st.sampled_from([None, "tanh", "linear"]),
     "learning_rate": RATES,
     "weight_decay": RATES,
     "epochs": COUNTS,
@@ -164,12 +166,14 @@ def test_labels_name_what_sets_runs_of_a_model_apart():
         Run(model="mlp", hidden=9),
         Run(model="mlp"),
         Run(model="pca"),
+        Run(model="conv", match_parameters=True),
     ]
     assert labels(runs) == [
         "KAN, paper's text",
         "KAN, paper's text",
         "KAN, authors' code",
         "MLP, hidden=9",
-        "MLP, hidden=None",
+        "MLP",
         "PCA",
+        "CNN, matched",
     ]

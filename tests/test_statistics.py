@@ -5,7 +5,14 @@ import math
 import pandas as pd
 import pytest
 
-from kanlib.statistics import Interval, mean_interval, paired_difference, summarise, verdict
+from kanlib.statistics import (
+    Interval,
+    bootstrap_interval,
+    mean_interval,
+    paired_differences,
+    summarise,
+    verdict,
+)
 
 
 def test_the_interval_of_three_values_is_students():
@@ -26,9 +33,18 @@ def test_one_value_has_a_mean_and_no_interval():
 def test_differences_are_paired_by_seed():
     first = pd.Series([1.0, 2.0, 9.0], index=[0, 1, 2])
     second = pd.Series([20.0, 10.0], index=[1, 0])
-    difference = paired_difference(first, second)
-    assert difference.count == 2
-    assert difference.mean == (1 - 10 + 2 - 20) / 2
+    assert sorted(paired_differences(first, second)) == [2 - 20, 1 - 10]
+
+
+def test_the_bootstrap_interval_holds_the_mean_within_the_values():
+    values = [1.0, 2.0, 4.0, 9.0]
+    interval = bootstrap_interval(values)
+    assert interval.mean == 4.0 and interval.count == 4
+    assert 1 < interval.low < 4 < interval.high < 9
+    careful = mean_interval(values)
+    assert interval.high - interval.low < careful.high - careful.low
+    assert interval == bootstrap_interval(values)
+    assert math.isnan(bootstrap_interval([3.0]).low)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +62,7 @@ def test_values_that_are_not_numbers_are_refused(values):
 
 def test_disjoint_seeds_are_refused():
     with pytest.raises(ValueError, match="none in common"):
-        paired_difference(pd.Series([1.0], index=[0]), pd.Series([1.0], index=[1]))
+        paired_differences(pd.Series([1.0], index=[0]), pd.Series([1.0], index=[1]))
 
 
 def test_a_summary_has_one_row_a_model_and_size_in_order():

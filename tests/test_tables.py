@@ -23,3 +23,9 @@ def test_a_table_is_written_exactly_as_csv_and_rounded_for_readers(tmp_path):
     assert markdown.read_text().splitlines()[2].replace(" ", "") == "|KAN|0.200|0.123|"
     assert "0.123" in latex.read_text() and r"\toprule" in latex.read_text()
     assert sorted(p.name for p in csv.parent.iterdir()) == ["mse.csv", "mse.md", "mse.tex"]
+
+
+def test_a_wide_table_is_turned_on_its_side():
+    wide = pd.DataFrame([range(9)], index=["KAN"])
+    assert tables.upright(wide).shape == (9, 1)
+    assert tables.upright(wide.iloc[:, :8]).shape == (1, 8)

@@ -1,0 +1,121 @@
+"""Figures of many small panels: images, edge functions, confusions. Nothing is computed here.
+
+Needs ``figures.py``, and seaborn.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from kanlib import figures
+
+Array = NDArray[Any]
+_NO_GRID: dict[Any, Any] = {"axes.grid": False}
+
+
+def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str = "") -> Figure:
+    """Images and what the models make of them, one row a model.
+
+    Args:
+        originals: (N, C, H, W) in [-1, 1], C = 1 or 3.
+        rows: name -> reconstructions of the same shape; values beyond [-1, 1] are clipped.
+        title: above the images.
+
+    Raises:
+        ValueError: images of another shape.
+    """
+    for name, images in {"originals": originals, **rows}.items():
+        if images.shape != originals.shape or images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise ValueError(
+                f"{name}: images of shape {images.shape} must be (N, C, H, W), C = 1 or 3, as the "
+                f"originals, {originals.shape}"
+            )
+    named = {"original": originals} | dict(rows)
+    with mpl.rc_context(figures.STYLE | _NO_GRID):
+        size = (0.62 * len(originals) + 2.4, 0.62 * len(named) + 0.5)
+        figure, panels = figures.grid(len(named), len(originals), size)
+        for line, (name, images) in zip(panels, named.items(), strict=True):
+            for axes, image in zip(line, images, strict=True):
+                pixels = np.clip(image.astype(float) / 2 + 0.5, 0, 1).transpose(1, 2, 0)
+                axes.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=1)
+                axes.set(xticks=[], yticks=[])
+                for spine in axes.spines.values():
+                    spine.set_visible(False)
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def edge_functions(
+    points: Array, values: Array, names: Sequence[str], *, title: str = ""
+) -> Figure:
+    """Learned functions on edges, one panel each, on one scale.
+
+    Args:
+        points: (P,) inputs.
+        values: (E, P) outputs of E edges.
+        names: E panel titles.
+        title: above the panels.
+
+    Raises:
+        ValueError: no edges, or numbers of points, edges and names that differ.
+    """
+    if len(names) == 0 or values.shape != (len(names), len(points)):
+        raise ValueError(
+            f"values of shape {values.shape} must be ({len(names)}, {len(points)}), a row for each "
+            "of at least one name, a column for each of the points"
+        )
+    columns = min(6, len(values))
+    lines = -(-len(values) // columns)
+    with mpl.rc_context(figures.STYLE):
+        size = (1.5 * columns + 0.6, 1.35 * lines + 0.5)
+        figure, panels = figures.grid(lines, columns, size, share=True)
+        for axes in panels.flat[len(values) :]:
+            axes.set_axis_off()
+        for axes, line, name in zip(panels.flat, values, names, strict=False):
+            axes.plot(points, line, color="C0")
+            axes.set_title(name, fontsize=8)
+            axes.tick_params(labelsize=7)
+        figure.supxlabel("input", fontsize=9)
+        figure.supylabel("edge function", fontsize=9)
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def confusion_matrices(
+    matrices: Mapping[str, Array], classes: Sequence[str], *, title: str = ""
+) -> Figure:
+    """Confusion matrices side by side, as percentages of each true class.
+
+    Args:
+        matrices: panel title -> counts, row = true class, column = predicted class.
+        classes: names of the classes.
+        title: above the panels.
+
+    Raises:
+        ValueError: a matrix has another size than the classes.
+    """
+    for name, counts in matrices.items():
+        if np.shape(counts) != (len(classes), len(classes)):
+            raise ValueError(
+                f"{name}: matrix of shape {np.shape(counts)} must have a row and a column for each "
+                f"of the {len(classes)} classes"
+            )
+    with mpl.rc_context(figures.STYLE | _NO_GRID):
+        figure, panels = figures.grid(1, len(matrices), (4.2 * len(matrices), 4.2))
+        for axes, (name, counts) in zip(panels[0], matrices.items(), strict=True):
+            shares = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
+            sns.heatmap(
+                shares, ax=axes, annot=True, fmt=".0f", cmap="Blues", vmin=0, vmax=100, cbar=False,
+                square=True, xticklabels=classes, yticklabels=classes, annot_kws={"size": 7},
+            )  # fmt: skip
+            axes.set(title=name, xlabel="predicted class")
+            axes.tick_params(length=0, labelsize=8)
+        panels[0, 0].set_ylabel("true class")
+        figure.suptitle(title)
+    return figure

@@ -1,0 +1,147 @@
+"""The paper's claims, each compared with a rival over seeds: better, worse, or undecided.
+
+Needs ``statistics.py``. The claims are those of arXiv 2410.02077 in their own sense; the rivals are
+its CNN, a CNN and an MLP with as many parameters as its KAN, and PCA.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kanlib import statistics
+
+CLAIMS = {
+    "reconstruction": "AE-KAN reconstructs as well as AE-CNN, or better",
+    "accuracy": "nearest neighbours classify what AE-KAN makes of an image as well, or better",
+    "parameters": "AE-KAN is worth its many parameters",
+    "linear baseline": "(not in the paper) AE-KAN beats a linear autoencoder, PCA",
+}
+LARGEST_SMALL = 64  # the paper's small bottlenecks are 4 to 64, its tuned ones 150 and 500
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One way to test a claim.
+
+    Attributes:
+        claim: key of ``CLAIMS``.
+        protocol: "paper" (the way of the authors' code), "sound", or "both", where they agree.
+        metric: of the KAN, a column of the records.
+        rival: label of the model that it is held against.
+        rival_metric: the rival's, where the paper measures the two differently.
+    """
+
+    claim: str
+    protocol: str
+    metric: str
+    rival: str
+    rival_metric: str | None = None
+
+
+COMPARISONS = (
+    Comparison("reconstruction", "both", "test_mse", "CNN"),
+    Comparison(
+        "accuracy", "paper", "leaky_knn_reconstruction_accuracy", "CNN", "leaky_knn_code_accuracy"
+    ),
+    Comparison("accuracy", "sound", "knn_accuracy", "CNN"),
+    Comparison("parameters", "both", "test_mse", "CNN, matched"),
+    Comparison("parameters", "both", "test_mse", "MLP, matched"),
+    Comparison("parameters", "sound", "knn_accuracy", "CNN, matched"),
+    Comparison("parameters", "sound", "knn_accuracy", "MLP, matched"),
+    Comparison("linear baseline", "both", "test_mse", "PCA"),
+    Comparison("linear baseline", "sound", "knn_accuracy", "PCA"),
+)
+
+
+def compare(records: pd.DataFrame) -> pd.DataFrame:
+    """Every KAN against every rival that was run on the same data at the same bottleneck.
+
+    Args:
+        records: as ``kanlib.results.load_records`` returns; of several experiments, concatenated.
+
+    Returns:
+        One row a comparison: claim, protocol, metric, dataset, bottleneck, kan and rival (labels),
+        kan_value and rival_value (means), difference (mean over the common seeds, KAN - rival),
+        low and high (95%, Student's t), bootstrap_low and bootstrap_high (95%), seeds, verdict
+        ("better": the t interval says that the KAN is; "worse"; or "undecided").
+    """
+    rows = []
+    places: Any = records[["dataset", "bottleneck"]].drop_duplicates()
+    for place in places.to_dict("records"):
+        here = records.merge(pd.DataFrame([place]))
+        models = {str(label): run.set_index("seed") for label, run in here.groupby("label")}
+        kans = [label for label in models if label.startswith("KAN")]
+        for comparison in COMPARISONS:
+            if comparison.rival in models:
+                rival = models[comparison.rival]
+                for kan in kans:
+                    rows.append(place | {"kan": kan} | _row(comparison, models[kan], rival))
+    columns = [
+        "claim", "protocol", "metric", "dataset", "bottleneck", "kan", "rival", "kan_value",
+        "rival_value", "difference", "low", "high", "bootstrap_low", "bootstrap_high", "seeds",
+        "verdict",
+    ]  # fmt: skip
+    order = pd.CategoricalDtype(list(CLAIMS), ordered=True)
+    table = pd.DataFrame(rows, columns=columns).astype({"claim": order})
+    return table.sort_values("claim", kind="stable", ignore_index=True).astype({"claim": str})
+
+
+def _row(comparison: Comparison, kan: Any, rival: Any) -> dict[Any, Any]:
+    """One comparison of two models' records, indexed by seed."""
+    ours = kan[comparison.metric]
+    theirs = rival[comparison.rival_metric or comparison.metric]
+    if comparison.rival == "PCA":  # has no seed: the same for all
+        theirs = pd.Series(theirs.iloc[0], index=ours.index)
+    differences = statistics.paired_differences(ours, theirs)
+    interval = statistics.mean_interval(differences)
+    bootstrap = statistics.bootstrap_interval(differences)
+    words = {"lower": "worse", "higher": "better", "undecided": "undecided"}
+    if comparison.metric == "test_mse":
+        words |= {"lower": "better", "higher": "worse"}
+    return {
+        "claim": comparison.claim,
+        "protocol": comparison.protocol,
+        "metric": comparison.metric,
+        "rival": comparison.rival,
+        "kan_value": ours.mean(),
+        "rival_value": theirs.mean(),
+        "difference": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
+        "bootstrap_low": bootstrap.low,
+        "bootstrap_high": bootstrap.high,
+        "seeds": interval.count,
+        "verdict": words[statistics.verdict(interval)],
+    }
+
+
+def summarise(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """What all comparisons of a claim come to, at small and at tuned bottlenecks.
+
+    Args:
+        comparisons: as ``compare`` returns.
+
+    Returns:
+        One row for each claim, protocol, metric, kan, rival and size ("small" or "tuned"), with
+        the counts better, worse and undecided, and a verdict on the claim: "holds" (never worse,
+        and better somewhere), "does not hold" (worse everywhere), "undecided" (neither anywhere),
+        or "in part".
+    """
+    size = np.where(comparisons["bottleneck"] <= LARGEST_SMALL, "small", "tuned")
+    keys = ["claim", "protocol", "metric", "kan", "rival", "size"]
+    groups: Any = comparisons.assign(size=size).groupby([*keys, "verdict"], sort=False)
+    counts = (
+        groups.size()
+        .unstack(fill_value=0)
+        .reindex(columns=["better", "worse", "undecided"], fill_value=0)
+    )
+    counts["verdict"] = [_overall(*row) for row in counts.itertuples(index=False)]
+    return counts.rename_axis(columns=None).reset_index()
+
+
+def _overall(better: int, worse: int, undecided: int) -> str:
+    if not worse:
+        return "holds" if better else "undecided"
+    return "in part" if better or undecided else "does not hold"

@@ -1,0 +1,98 @@
+"""Verdicts on the paper's claims, on records whose answer is known."""
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from kanlib import verdicts
+
+
+def records(label: str, bottleneck: int = 9, **metrics: list[float]) -> Any:
+    """Records of one model, a seed a value; what is not given is 1."""
+    count = len(next(iter(metrics.values())))
+    columns: dict[str, Any] = dict.fromkeys(
+        ("test_mse", "seconds", "knn_accuracy", "leaky_knn_code_accuracy",
+         "leaky_knn_reconstruction_accuracy"), [1.0] * count
+    )  # fmt: skip
+    return pd.DataFrame(
+        {"label": label, "dataset": "mnist", "bottleneck": bottleneck, "seed": range(count)}
+        | columns
+        | metrics
+    )
+
+
+def row(table: pd.DataFrame, **values: Any) -> Any:
+    (only,) = table.merge(pd.DataFrame([values])).itertuples()
+    return only
+
+
+def test_a_lower_error_is_better_and_seeds_are_paired():
+    kan = records("KAN", test_mse=[0.10, 0.20, 0.30])
+    cnn = records("CNN", test_mse=[0.21, 0.30, 0.39]).iloc[::-1]
+    found = row(verdicts.compare(pd.concat([kan, cnn])), claim="reconstruction")
+    assert found.difference == pytest.approx(-0.10)
+    half = 4.302652729 * 0.01 / math.sqrt(3)  # t(0.975, 2), sd of -0.11, -0.10, -0.09
+    assert (found.low, found.high) == pytest.approx((-0.10 - half, -0.10 + half))
+    assert -0.11 <= found.bootstrap_low < found.bootstrap_high <= -0.09
+    assert (found.seeds, found.verdict) == (3, "better")
+
+
+def test_a_lower_accuracy_is_worse():
+    both = pd.concat(
+        [records("KAN", knn_accuracy=[0.5, 0.6]), records("CNN", knn_accuracy=[0.8, 0.9])]
+    )
+    assert row(verdicts.compare(both), claim="accuracy", protocol="sound").verdict == "worse"
+
+
+def test_the_papers_accuracy_is_of_the_kans_images_and_the_cnns_code():
+    kan = records(
+        "KAN", leaky_knn_reconstruction_accuracy=[0.9, 0.9], leaky_knn_code_accuracy=[0, 0]
+    )
+    cnn = records(
+        "CNN", leaky_knn_code_accuracy=[0.7, 0.7], leaky_knn_reconstruction_accuracy=[1, 1]
+    )
+    found = row(verdicts.compare(pd.concat([kan, cnn])), claim="accuracy", protocol="paper")
+    assert (found.kan_value, found.rival_value) == pytest.approx((0.9, 0.7))
+
+
+def test_pca_is_the_same_for_every_seed():
+    both = pd.concat([records("KAN", test_mse=[0.2, 0.3, 0.4]), records("PCA", test_mse=[0.1])])
+    found = row(verdicts.compare(both), rival="PCA", metric="test_mse")
+    assert (found.seeds, found.difference) == (3, pytest.approx(0.2))
+
+
+def test_one_seed_decides_nothing():
+    both = pd.concat([records("KAN", test_mse=[0.2]), records("CNN", test_mse=[0.9])])
+    found = row(verdicts.compare(both), claim="reconstruction")
+    assert found.verdict == "undecided" and math.isnan(found.low)
+
+
+def test_models_are_compared_at_the_same_bottleneck_only():
+    both = pd.concat([records("KAN", 4, test_mse=[0.2]), records("CNN", 9, test_mse=[0.9])])
+    assert verdicts.compare(both).empty
+
+
+@pytest.mark.parametrize(
+    ("found", "overall"),
+    [
+        (["better", "undecided"], "holds"),
+        (["undecided"], "undecided"),
+        (["worse", "worse"], "does not hold"),
+        (["better", "worse"], "in part"),
+        (["undecided", "worse"], "in part"),
+    ],
+)
+def test_a_claim_holds_if_the_kan_is_never_worse(found, overall):
+    table = pd.DataFrame(
+        [
+            {"claim": "reconstruction", "protocol": "both", "metric": "test_mse", "kan": "KAN",
+             "rival": "CNN", "bottleneck": size, "verdict": verdict}
+            for size, verdict in zip((4, 9), found, strict=False)
+        ]
+    )  # fmt: skip
+    summary: Any
+    (summary,) = verdicts.summarise(table).itertuples()
+    assert (summary.size, summary.verdict) == ("small", overall)
+    assert summary.better + summary.worse + summary.undecided == len(found)
