@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from benchmarks import plans, report
-from benchmarks.imports import time_imports
 from benchmarks.measure import memory_of_cases, time_cases
 from benchmarks.rows import Row, write
+from benchmarks.startup import time_startup
 
-NAMES = (*plans.PLANS, "imports")
+NAMES = (*plans.PLANS, "startup")
 ROUNDS, MEMORY_ROUNDS, QUICK_ROUNDS = 15, 3, 2  # memory hardly varies
 
 
@@ -70,8 +70,8 @@ def job(name: str, rounds: int, device: str, quick: bool) -> tuple[float, Callab
     def say(text: str) -> None:
         print(f"  {name}: {text}", file=sys.stderr, flush=True)
 
-    if name == "imports":
-        return 7.0 * rounds, partial(time_imports, rounds, say)
+    if name == "startup":
+        return 15.0 * rounds, partial(time_startup, rounds, say)
     cases = plans.PLANS[name]()
     if quick:
         cases = plans.quick(cases)

@@ -1,6 +1,7 @@
 """Who is compared: layers and autoencoders by name."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -16,9 +17,7 @@ class Pykan(nn.Module):
 
     def __init__(self, *arguments: int) -> None:
         super().__init__()
-        from kan.KANLayer import KANLayer  # pyright: ignore[reportMissingImports]
-
-        self.layer: Any = KANLayer(*arguments)
+        self.layer: Any = import_module("kan.KANLayer").KANLayer(*arguments)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x)[0]
@@ -101,4 +100,5 @@ MODELS: dict[str, Callable[[autoencoders.Shape, int], nn.Module]] = {
     "recursion": _recursive_autoencoder,
     "authors": _recursive_autoencoder,
     "MLP": autoencoders.mlp,
+    "CNN": autoencoders.conv,
 }

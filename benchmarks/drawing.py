@@ -22,6 +22,7 @@ _LOOKS = {
     "sparse": ("C2", "P"),
     "dense limit": ("black", "*"),
     "MLP": ("C3", "D"),
+    "CNN": ("C2", "^"),
 }
 
 

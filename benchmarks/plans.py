@@ -9,12 +9,14 @@ from benchmarks.work import PART
 
 SHAPES = ((784, 9), (784, 34), (784, 150), (784, 784), (3072, 64), (3072, 500), (500, 3072))
 MODELS = ((784, 34), (784, 150), (3072, 500))
+SMALL_MODELS = ((784, 9), (784, 18), (3072, 32), (3072, 64))
 BATCH = 64
 
 KAN = both("KANLinear")
 KEPT = both("KANLinear, scale kept")
 AUTHORS, RECURSION, FAST_RECURSION = Competitor("authors"), *both("recursion")
-MLP, PYKAN, SPARSE = Competitor("MLP"), Competitor("pykan"), Competitor("sparse")
+MLP, CNN = Competitor("MLP"), Competitor("CNN", fast=True)
+PYKAN, SPARSE = Competitor("pykan"), Competitor("sparse")
 LIMIT = Competitor("dense limit", fast=True)
 # pykan keeps several tensors of batch x in x out numbers: at batch 64, 160 MB each at this size.
 LARGEST_PYKAN = 784 * 784
@@ -48,6 +50,8 @@ def models() -> list[Case]:
         cases.append(Case("inference", *shape, 1024, run))
         if shape[0] == 784:
             cases.append(Case("epoch", *shape, BATCH, (AUTHORS, *KAN, KEPT[1], MLP)))
+    # The sizes of the paper's CNNs.
+    cases += [Case("step", *shape, BATCH, (AUTHORS, KEPT[1], CNN, MLP)) for shape in SMALL_MODELS]
     return cases
 
 

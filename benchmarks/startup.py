@@ -1,0 +1,67 @@
+"""What a run costs before and after its work: imports, and a batch run of the training notebook."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.cases import Competitor, has_pykan
+from benchmarks.measure import MALLOC, ROOT
+from benchmarks.rows import Row, row
+
+MODULES = {"torch": "torch", "kanlib": "kanlib", "pykan": "kan"}
+CODE = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+NOTEBOOK = ROOT / "notebooks/02_train_autoencoder.ipynb"
+WORK = "train(autoencoder"  # in the cell that trains and evaluates
+
+
+def time_startup(rounds: int, say: Callable[[str], None]) -> list[Row]:
+    """One row a package (torch is in each, and alone for comparison), and two of a batch run."""
+    names = [name for name in MODULES if name != "pykan" or has_pykan()]
+    imports: dict[str, list[float]] = {name: [] for name in names}
+    batch: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        for name in names:
+            done = subprocess.run(
+                [sys.executable, "-c", CODE.format(MODULES[name])],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            imports[name].append(float(done.stdout.split()[-1]))
+        batch.append(_batch_run())
+    say("imports and batch runs")
+    rows = [row("import", imports[n], "s", competitor=Competitor(n)) for n in names]
+    for name, seconds in zip(("whole", "outside training"), zip(*batch, strict=True), strict=True):
+        rows.append(row("batch run", seconds, "s", competitor=Competitor(name, fast=True)))
+    return rows
+
+
+def _batch_run() -> tuple[float, float]:
+    """Seconds of one run of the training notebook on digits, as the workflow calls it.
+
+    Returns:
+        Of the whole command, and of all but the cell that trains and evaluates: starting papermill
+        and the kernel, imports, data, pictures, the record.
+    """
+    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        done = Path(folder, "done.ipynb")
+        parameters = ("-p", "results_dir", folder, "-p", "fast_cpu", "True")
+        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "-k", "python3"]
+        start = time.perf_counter()
+        subprocess.run(
+            [*command, str(NOTEBOOK), str(done), *parameters],
+            env=os.environ | threads | MALLOC,
+            capture_output=True,
+            check=True,
+        )
+        whole = time.perf_counter() - start
+        cells = json.loads(done.read_text())["cells"]
+    (work,) = (cell for cell in cells if WORK in "".join(cell["source"]))
+    return whole, whole - work["metadata"]["papermill"]["duration"]
