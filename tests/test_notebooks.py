@@ -5,12 +5,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
-from kanlib.results import load_arrays, load_record
+from kanlib.data import load_images
+from kanlib.evaluation import evaluate, picture_arrays
+from kanlib.provenance import environment
+from kanlib.results import Record, load_arrays, load_record, save_record
 from kanlib.runs import Run
+from kanlib.training import train
 
 NOTEBOOKS = sorted(Path("notebooks").glob("*.ipynb"))
 TRAIN = "notebooks/02_train_autoencoder.ipynb"
@@ -73,6 +78,30 @@ def test_the_training_notebook_has_every_parameter_of_a_run():
     assert {name: values[name] for name in defaults} == defaults
 
 
+@pytest.mark.slow
+def test_an_experiment_without_kans_has_figures_too(tmp_path):
+    (tmp_path / "plain.yaml").write_text(
+        "title: t\nabout: a\ngrid: [{model: pca, bottleneck: 4}]\n"
+    )
+    run, digits = Run(model="pca", bottleneck=4), load_images("digits")
+    model = run.build_model(digits.shape)
+    history = train(model, digits, run.training())
+    record = Record(
+        run=run, training=run.training(), evaluation=evaluate(model, digits), history=history,
+        classes=digits.classes, data_fingerprint=digits.fingerprint, wall_seconds=1.0,
+        environment=environment("cpu", "default"),
+    )  # fmt: skip
+    save_record(record, tmp_path, picture_arrays(model, digits))
+    names: dict[str, Any] = {}
+    for cell in code_cells("notebooks/04_figures.ipynb"):
+        exec(cell.source.removeprefix("%matplotlib inline"), names)
+        if "parameters" in cell.metadata.get("tags", []):
+            names |= {"experiment": str(tmp_path / "plain.yaml")}
+            names |= {"results_dir": str(tmp_path), "figures_dir": str(tmp_path / "figures")}
+    made = {path.stem.removeprefix("plain_") for path in (tmp_path / "figures").iterdir()}
+    assert made == {"mse", "accuracy", "reconstructions", "training", "confusion"}
+
+
 def test_the_readme_lists_every_notebook():
     text = Path("notebooks/README.md").read_text()
     assert all(f"({path.name})" in text for path in NOTEBOOKS)
@@ -82,8 +111,8 @@ def test_the_readme_lists_every_notebook():
 def test_papermill_turns_every_parameter_into_a_record(tmp_path):
     wanted = {
         "dataset": "digits", "model": "kan", "bottleneck": 3, "seed": 5, "preset": "authors",
-        "hidden": 7, "match_parameters": False, "separate_scale": False, "learning_rate": 0.02,
-        "weight_decay": 0.01, "epochs": 2, "batch_size": 32,
+        "hidden": 7, "match_parameters": False, "separate_scale": False, "output": "tanh",
+        "learning_rate": 0.02, "weight_decay": 0.01, "epochs": 2, "batch_size": 32,
     }  # fmt: skip
     done = papermill(tmp_path, "-y", json.dumps(wanted))
     assert done.returncode == 0, done.stderr[-2000:]
