@@ -2,6 +2,7 @@
 PYTHON     ?= python3
 EXPERIMENT ?= digits
 CORES      ?= $(shell getconf _NPROCESSORS_ONLN)
+SITE       ?= build/site
 
 VENV      := .venv
 BIN       := $(VENV)/bin
@@ -12,10 +13,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(if $(C
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup paper bench test lint format lock lab clean
+.PHONY: help setup paper findings site bench test faults lint format lock audit lab clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: $(INSTALLED) ## install the pinned environment into .venv (PYTHON=python3)
 
@@ -43,6 +44,19 @@ paper: experiments/$(EXPERIMENT).yaml setup ## run an experiment, then make its 
 experiments/%.yaml:
 	@echo "There is no experiment '$*'. There are:" $(basename $(notdir $(wildcard experiments/*.yaml))) >&2; exit 1
 
+findings: setup ## audit the paper and judge its claims, from the committed records
+	@mkdir -p build
+	$(BIN)/papermill --no-progress-bar -k python3 notebooks/05_audit.ipynb build/05_audit.ipynb
+	$(BIN)/papermill --no-progress-bar -k python3 notebooks/06_verdicts.ipynb build/06_verdicts.ipynb
+
+# Built aside and moved when whole: a build that fails leaves the site that was there.
+site: setup ## render notebooks, tables and figures as a web site (build/site/index.html)
+	@rm -rf $(SITE).new && mkdir -p $(SITE).new/source
+	@cp -R docs/index.md README.md experiments figures notebooks results $(SITE).new/source
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -d $(SITE).new/doctrees $(SITE).new/source $(SITE).new/site
+	@rm -rf $(SITE) && mv $(SITE).new/site $(SITE) && rm -rf $(SITE).new
+	@echo "Open $(SITE)/index.html"
+
 # pykan is one of the competitors; without it (no network) the others are measured.
 bench: setup ## measure speed and memory (BENCH=--quick to try it out, --force to measure again)
 	@$(BIN)/python -m pip show -qq pykan || $(PIP_INSTALL) --no-build-isolation -e '.[bench]' \
@@ -51,6 +65,9 @@ bench: setup ## measure speed and memory (BENCH=--quick to try it out, --force t
 
 test: lint ## lint, then run the unit tests and every notebook
 	$(BIN)/pytest
+
+faults: setup ## kill a tiny experiment at 30 random moments and resume it (FAULTS="--kills 30 --seed 0")
+	$(BIN)/python tests/faults.py $(FAULTS)
 
 NBSTRIPOUT := $(BIN)/nbstripout --keep-output --keep-count --keep-id --extra-keys \
 	"metadata.papermill metadata.language_info cell.metadata.papermill cell.metadata.execution"
@@ -69,6 +86,18 @@ format: setup ## put code and notebooks into the form that lint wants
 
 lock: setup ## pin what pyproject.toml asks for (LOCK=--upgrade takes the newest versions)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal -o requirements.lock $(LOCK)
+
+# pip-audit answers with the same exit code and a traceback where it could not ask.
+audit: setup ## look for known vulnerabilities of the pinned packages (needs the network)
+	@mkdir -p build
+	@$(BIN)/pip-audit --requirement requirements.lock --no-deps --disable-pip \
+		--vulnerability-service osv --progress-spinner off 2> build/audit.txt; code=$$?; \
+	if grep -q '^Traceback' build/audit.txt; then \
+		tail -n 1 build/audit.txt >&2; \
+		echo "Nothing was audited: the service of vulnerabilities (osv.dev) gave no answer." >&2; \
+		exit 2; \
+	fi; \
+	grep -v '^WARNING' build/audit.txt >&2; exit $$code
 
 lab: setup ## open JupyterLab in notebooks/
 	$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -20,6 +20,8 @@ SKIPPED = {
     "make clean": "would remove what other tests are using",
     "conda": "needs conda",
     "make bench": "takes the machine for itself",
+    "make faults": "takes minutes; tests/test_faults.py kills five times",
+    ".venv/bin/snakemake --profile profiles/slurm": "needs a cluster; see tests/test_cluster.py",
 }
 
 

@@ -2,48 +2,19 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from workflow import TINY, finish, records, start, write_experiment
 
-EXPERIMENT = """
-title: Tiny
-about: Three fast runs.
-common: {dataset: digits, epochs: 2}
-grid:
-  - {model: [kan, pca], bottleneck: [2, 4]}
-"""
 pytestmark = pytest.mark.slow
 
 
-def start(folder, experiment, *more):
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--cores", "2"]
-    command += [*more, "--config", f"experiment={experiment}", f"results={folder}/results"]
-    return subprocess.Popen(
-        [*command, f"figures={folder}/figures"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(*arguments):
-    process = start(*arguments)
-    output, _ = process.communicate(timeout=600)
-    return process.returncode, output
-
-
-def records(folder):
-    return {p: p.stat().st_mtime_ns for p in sorted((folder / "results/runs").rglob("*.json"))}
-
-
 def test_a_killed_experiment_resumes_and_is_then_up_to_date(tmp_path):
-    experiment = tmp_path / "tiny.yaml"
-    experiment.write_text(EXPERIMENT)
+    name = f"tiny $(touch {tmp_path.name})"  # a shell that read it as code would make a file
+    experiment = write_experiment(tmp_path).rename(tmp_path / f"{name}.yaml")
     process = start(tmp_path, experiment)
     deadline = time.monotonic() + 300
     while not records(tmp_path) and time.monotonic() < deadline:
@@ -57,10 +28,11 @@ def test_a_killed_experiment_resumes_and_is_then_up_to_date(tmp_path):
     assert code == 0, output
     assert len(records(tmp_path)) == 4
     assert whole.items() <= records(tmp_path).items()  # what was whole was not made again
-    table = pd.read_csv(tmp_path / "results/tiny_mse.csv", index_col="model")
+    table = pd.read_csv(tmp_path / f"results/{name}_mse.csv", index_col="model")
     assert table.shape == (2, 2) and table.notna().all(axis=None)
-    assert (tmp_path / "figures/tiny_mse.png").stat().st_size > 10_000
-    assert "Tables:" in output and "tiny_mse.png" in output
+    assert (tmp_path / f"figures/{name}_mse.png").stat().st_size > 10_000
+    assert "Tables:" in output and f"{name}_mse.png" in output
+    assert not Path(tmp_path.name).exists()
 
     made = records(tmp_path)
     started = time.monotonic()
@@ -73,9 +45,9 @@ def test_a_killed_experiment_resumes_and_is_then_up_to_date(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (EXPERIMENT.replace("grid:", "gird:"), "gird is not a known name"),
-        (EXPERIMENT.replace("epochs", "epoch"), "epoch is not a known name"),
-        (EXPERIMENT.replace("pca", "pcs"), "model='pcs'"),
+        (TINY.replace("grid:", "gird:"), "gird is not a known name"),
+        (TINY.replace("epochs", "epoch"), "epoch is not a known name"),
+        (TINY.replace("pca", "pcs"), "model='pcs'"),
     ],
     ids=["key of the file", "parameter of the runs", "value"],
 )
@@ -86,9 +58,17 @@ def test_a_wrong_experiment_is_refused_before_anything_runs(tmp_path, text, mess
     assert message in output
 
 
+def test_a_figure_of_edges_is_asked_for_where_there_are_edges(tmp_path):
+    for model, edges in (("kan", True), ("mlp", False)):
+        experiment = write_experiment(tmp_path, TINY.replace("kan", model))
+        code, output = finish(tmp_path, experiment, "--summary")
+        assert code == 0 and "tiny_confusion.png" in output
+        assert ("tiny_edges.png" in output) == edges
+
+
 def test_missing_data_are_one_clear_message_and_no_record(tmp_path):
     experiment = tmp_path / "absent.yaml"
-    experiment.write_text(EXPERIMENT.replace("digits", "no-such-images"))
+    experiment.write_text(TINY.replace("digits", "no-such-images"))
     code, output = finish(tmp_path, experiment)
     assert code != 0
     assert output.count("dataset='no-such-images' was not found. Looked for:") == 1

@@ -1,0 +1,95 @@
+"""The notebooks in JupyterLab, as a reader runs them: opened in a browser, run from the menu."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = sorted(path.name for path in Path("notebooks").glob("*.ipynb"))
+pytestmark = pytest.mark.slow
+
+
+def without_outputs(path):
+    """Nothing stored can be taken for what was just computed."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, path)
+
+
+def until(condition, on):
+    """Wait; what moves or goes away while it is looked at is looked at again."""
+    from selenium.common import ElementClickInterceptedException, StaleElementReferenceException
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    moving = [ElementClickInterceptedException, StaleElementReferenceException]
+    return WebDriverWait(on, 300, 0.2, moving).until(condition)
+
+
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory):
+    """Address of a JupyterLab that serves a copy of the repository's notebooks."""
+    top = tmp_path_factory.mktemp("lab")
+    for folder in ("notebooks", "experiments", "results"):
+        shutil.copytree(folder, top / folder)
+    for name in NOTEBOOKS:
+        without_outputs(top / "notebooks" / name)
+    own = {f"JUPYTER_{name}_DIR": str(top / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += ["--ip=127.0.0.1", f"--ServerApp.root_dir={top}"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with (top / "log.txt").open("w") as log:
+        server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
+
+    def address(server):
+        assert server.poll() is None, (top / "log.txt").read_text()[-3000:]
+        [text] = [file.read_text() for file in (top / "RUNTIME").glob("jpserver-*.json")] or [""]
+        return json.loads(text or "{}")
+
+    try:
+        where = until(address, server)
+        yield f"{where['url']}lab/tree/notebooks/{{}}?reset&token={where['token']}"
+    finally:
+        server.terminate()  # and with it the kernels
+        server.wait(60)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_runs_in_jupyterlab(lab, browser, screenshots, name):
+    stored = nbformat.read(f"notebooks/{name}", as_version=4)
+    cells = [cell for cell in stored.cells if cell.cell_type == "code"]
+    pictures = [o for cell in cells for o in cell.outputs if "image/png" in o.get("data", {})]
+
+    def texts(selector):
+        code = "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)"
+        return browser.execute_script(code, selector)
+
+    def choose(item):
+        def click(browser):
+            browser.find_element("xpath", f"//li[starts-with(normalize-space(), '{item}')]").click()
+            return True
+
+        until(click, browser)
+
+    def errors():  # and warnings: a reader sees both in red
+        return texts('[data-mime-type="application/vnd.jupyter.stderr"]')
+
+    def is_done(_):
+        numbers = [f"[{n}]:" for n in range(1, len(cells) + 1)]
+        return errors() or texts(".jp-CodeCell .jp-InputPrompt") == numbers
+
+    browser.set_window_size(1280, 5000)  # all of the notebook
+    browser.get(lab.format(name))
+    until(lambda _: texts('.jp-Notebook-ExecutionIndicator[data-status="idle"]'), browser)
+    choose("Run")
+    choose("Run All Cells")
+    until(is_done, browser)
+    browser.save_screenshot(str(screenshots / f"lab_{Path(name).stem}.png"))
+    assert not errors()
+    assert len(texts(".jp-RenderedImage img")) == len(pictures)

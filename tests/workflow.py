@@ -1,0 +1,70 @@
+"""The Snakefile on a tiny experiment, called as its user calls it; several tests share it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from kanlib.results import load_record
+
+TINY = """
+title: Tiny
+about: Four fast runs.
+common: {dataset: digits, epochs: 2}
+grid:
+  - {model: [kan, pca], bottleneck: [2, 4]}
+"""
+
+
+def write_experiment(folder: Path, text: str = TINY) -> Path:
+    """``text`` as folder/tiny.yaml."""
+    path = folder / "tiny.yaml"
+    path.write_text(text)
+    return path
+
+
+def start(
+    folder: Path,
+    experiment: Path,
+    *more: str,
+    profile: str = "local",
+    output: int | IO[str] = subprocess.PIPE,
+    **environment: str,
+) -> subprocess.Popen[str]:
+    """Snakemake, in a session of its own; results/ and figures/ go into ``folder``."""
+    command = [sys.executable, "-m", "snakemake", *more, "--profile", f"profiles/{profile}"]
+    command += ["--cores", "2"] if profile == "local" else []
+    command += ["--config", f"experiment={experiment}", f"results={folder}/results"]
+    return subprocess.Popen(
+        [*command, f"figures={folder}/figures"],
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=os.environ | environment,
+    )
+
+
+def finish(folder: Path, experiment: Path, *more: str, **options: Any) -> tuple[int, str]:
+    """Exit code and all that ``start`` printed."""
+    process = start(folder, experiment, *more, **options)
+    output, _ = process.communicate(timeout=600)
+    return process.returncode, output
+
+
+def records(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Which file each record is: inode and time, by path."""
+    found = {}
+    for path in sorted((folder / "results/runs").rglob("*.json")):
+        stat = path.stat()
+        found[path] = (stat.st_ino, stat.st_mtime_ns)
+    return found
+
+
+def numbers(path: Path) -> dict[str, Any]:
+    """A record without what may differ between two equal runs: times, memory, the commit."""
+    record = load_record(path).model_dump(exclude={"wall_seconds"})
+    del record["history"]["seconds"], record["history"]["peak_memory"]
+    del record["environment"]["git_commit"], record["environment"]["git_dirty"]
+    return record
