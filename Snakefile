@@ -10,6 +10,7 @@ import os
 import re
 import sys
 
+from kanlib.cpu import MALLOC
 from kanlib.experiments import load_experiment
 
 RESULTS = str(config.get("results", "results"))
@@ -37,13 +38,11 @@ PICTURES = expand(
 ROOMS = ("results", "published", "statistics", "tables", "figures", "panels")
 READERS = [f"kanlib/{room}.py" for room in ROOMS]
 
-# One thread a job: two small jobs side by side beat one job of two threads. glibc's malloc keeps
-# large blocks instead of returning them to the system at each step, which can cost as much time as
-# the arithmetic.
+# One thread a job: two small jobs side by side beat one job of two threads.
 PAPERMILL = (
     "log={log:q}; env TQDM_DISABLE=1 OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
-    " MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_TOP_PAD_=67108864"
-    f" {sys.executable} -m papermill --no-progress-bar --log-output -k python3"
+    + "".join(f" {name}={value}" for name, value in MALLOC.items())
+    + f" {sys.executable} -m papermill --no-progress-bar --log-output -k python3"
     " {input.notebook} \"${{log%.txt}}.ipynb\" -y {params.yaml:q} > \"$log\" 2>&1"
     # The error itself is at the end of papermill's log, below the traceback.
     " || {{ grep -E '^[A-Za-z.]+(Error|Exception|Diverged): ' \"$log\" | tail -n 1"

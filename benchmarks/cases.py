@@ -11,8 +11,7 @@ class Competitor:
 
     Args:
         name: key of ``competitors.LAYERS`` or ``competitors.MODELS``.
-        fast: with the opt-in settings, ``kanlib.cpu.fast_products`` and glibc's malloc told to
-            keep what it has (``measure.MALLOC``); False: PyTorch as it is installed.
+        fast: with the opt-in settings of ``kanlib.cpu``; False: PyTorch as it is installed.
     """
 
     name: str

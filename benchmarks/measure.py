@@ -18,16 +18,11 @@ from typing import Any
 from benchmarks.cases import Case, Competitor, on_device
 from benchmarks.rows import Row, row
 from benchmarks.work import UNITS
+from kanlib.cpu import MALLOC
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUND_SECONDS = 0.02  # repeats fill this; at least one call
 PAUSE = 0.015  # before a round, seconds: OpenMP's threads spin that long after another's work
-# glibc: no block is given back to the system, none is mapped apart.
-MALLOC = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "4294967296",
-    "MALLOC_TOP_PAD_": "67108864",
-}
 
 
 class WorkerProcess:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import kanlib
-from kanlib.cpu import Products
+from kanlib.cpu import MALLOC, Products
 from kanlib.results import Environment
 
 
@@ -36,7 +36,11 @@ def environment(device: torch.device | str, products: Products) -> Environment:
         else f"{device.type} ({torch.backends.cpu.get_cpu_capability()})",
         threads=torch.get_num_threads(),
         products=products,
-        malloc={name: value for name, value in os.environ.items() if name.startswith("MALLOC_")},
+        malloc={
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith("MALLOC_") or name in MALLOC
+        },
     )
 
 

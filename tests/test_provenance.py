@@ -14,6 +14,7 @@ from kanlib.provenance import environment
 def test_versions_device_and_settings_are_those_of_this_process(monkeypatch):
     monkeypatch.setenv("MALLOC_TOP_PAD_", "67108864")
     monkeypatch.setenv("NOT_MALLOC_", "1")
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
     found = environment("cpu", "onednn")
     assert found.kanlib == kanlib.__version__
     assert found.torch == torch.__version__
@@ -23,6 +24,7 @@ def test_versions_device_and_settings_are_those_of_this_process(monkeypatch):
     assert found.threads == torch.get_num_threads()
     assert found.products == "onednn"
     assert found.malloc["MALLOC_TOP_PAD_"] == "67108864"
+    assert found.malloc["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
     assert "NOT_MALLOC_" not in found.malloc
 
 
