@@ -1,6 +1,6 @@
 """The KAN layer: one linear map over a few fixed functions of each input.
 
-Needs ``bases.py``; ``autoencoders.py`` builds models from it. A layer of learnable edge functions
+Needs ``product.py``; ``autoencoders.py`` builds models from it. A layer of learnable edge functions
 
     y_o = sum_i phi_oi(x_i),    phi_oi(x) = w_oi0 base(x) + sum_m w_oim f_m(x)
 
@@ -13,17 +13,13 @@ Shapes: N inputs in a batch, I input features, O output features, M basis functi
 
 import math
 from numbers import Real
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from kanlib import splines
 from kanlib.bases import BASE_FUNCTIONS, Basis, BSpline
-
-# Rows are taken in blocks whose scratch stays in a core's cache (elements).
-_BLOCK = 2**20
+from kanlib.product import KANProduct, edge_features
 
 
 class KANLinear(nn.Module):
@@ -129,7 +125,7 @@ class KANLinear(nn.Module):
             )
         # Under autocast the layer before may have left another dtype: the weights' decides.
         rows = x.reshape(-1, self.in_features).to(self.weight.dtype)
-        y = _KANProduct.apply(rows, self.weight, self.spline_scale, self.basis, self.base)
+        y = KANProduct.apply(rows, self.weight, self.spline_scale, self.basis, self.base)
         return y.view(*x.shape[:-1], self.out_features)
 
     def edge_functions(self, x: Tensor, outputs: slice = slice(None)) -> Tensor:
@@ -151,10 +147,10 @@ class KANLinear(nn.Module):
                 f"{self.in_features}) or (P, 1) and {self.weight.dtype}"
             )
         weight = self.weight[outputs]
-        if self.spline_scale is not None:  # differentiable, other than _scaled
+        if self.spline_scale is not None:  # differentiable, other than KANProduct's
             scaled = weight[:, 1:] * self.spline_scale[outputs].unsqueeze(1)
             weight = torch.cat([weight[:, :1], scaled], dim=1)
-        features = _edge_features(x, self.basis, self.base)  # (P, 1 + M, I or 1)
+        features = edge_features(x, self.basis, self.base)  # (P, 1 + M, I or 1)
         return (features.unsqueeze(1) * weight).sum(2)
 
     def extra_repr(self) -> str:
@@ -167,84 +163,3 @@ class KANLinear(nn.Module):
 
 def _is_size(value: object) -> bool:
     return type(value) is int and value >= 1
-
-
-def _edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
-    """[base(x), f_1(x), .., f_M(x)]: (N, I) -> (N, 1 + M, I)."""
-    rows, inputs = x.shape
-    features = x.new_empty(rows, 1 + basis.size, inputs)
-    features[:, 0] = BASE_FUNCTIONS[base][0](x)
-    for block in _blocks(x, basis):
-        part = features[block, 1:]
-        if x.dtype in (torch.bfloat16, torch.float16):  # knots need more digits than these have
-            part.copy_(basis.values(x[block].float()))
-        else:
-            basis.values(x[block], out=part)
-    return features
-
-
-def _blocks(x: Tensor, basis: Basis) -> list[slice]:
-    """Slices of rows of ``x`` (N, I) small enough for a core's cache; one on other devices."""
-    rows, inputs = x.shape
-    step = max(1, _BLOCK // (basis.size * inputs)) if x.device.type == "cpu" else max(1, rows)
-    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
-
-
-def _scaled(weight: Tensor, scale: Tensor | None) -> Tensor:
-    """The weight (O, 1 + M, I) of the product, with the scale (O, I) multiplied in."""
-    if scale is None:
-        return weight
-    scaled = torch.empty_like(weight)
-    scaled[:, 0] = weight[:, 0]
-    torch.mul(weight[:, 1:], scale.unsqueeze(1), out=scaled[:, 1:])
-    return scaled
-
-
-class _KANProduct(torch.autograd.Function):
-    """features(x) W^T with the closed-form gradient; keeps x, W and the features, nothing else."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, scale: Tensor | None, basis: Basis, base: str
-    ) -> Tensor:
-        """(N, I) -> (N, O)."""
-        features = _edge_features(x, basis, base)
-        ctx.basis, ctx.base = basis, base
-        ctx.save_for_backward(x, weight, scale, features)
-        return features.flatten(1) @ _scaled(weight, scale).flatten(1).T  # (N, O)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Gradients of x, weight and scale; an error where a second derivative is asked for."""
-        if torch.is_grad_enabled():  # create_graph: a second derivative would else be a silent 0
-            grads = tuple(grad.detach().requires_grad_() for grad in grads)
-        return _KANProduct.gradients(ctx, *grads)
-
-    @staticmethod
-    @once_differentiable
-    def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The closed forms: dW = g^T f, df = g W, and from df to dx by the slopes."""
-        x, weight, scale, features = ctx.saved_tensors
-        grad = grads[0].to(features.dtype)  # autocast may have computed y in less
-        grad_x = grad_weight = grad_scale = None
-        if ctx.needs_input_grad[0]:
-            per_feature = (grad @ _scaled(weight, scale).flatten(1)).view_as(features)
-            grad_x = _input_gradient(per_feature, x, ctx.basis, ctx.base)
-        if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
-            grad_weight = (grad.T @ features.flatten(1)).view_as(weight)  # (O, 1 + M, I)
-        if scale is not None and grad_weight is not None:
-            coefficients, grad_coefficients = weight[:, 1:], grad_weight[:, 1:]
-            grad_scale = torch.zeros_like(scale)
-            for m in range(coefficients.shape[1]):  # no temporary of the size of the weight
-                grad_scale.addcmul_(grad_coefficients[:, m], coefficients[:, m])
-            grad_coefficients.mul_(scale.unsqueeze(1))
-        return grad_x, grad_weight, grad_scale, None, None
-
-
-def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
-    """Chain rule through the features: grad (N, 1 + M, I), x (N, I) -> (N, I)."""
-    grad_x = BASE_FUNCTIONS[base][1](grad[:, 0], x)
-    for block in _blocks(x, basis):
-        exact = x[block].float() if x.dtype in (torch.bfloat16, torch.float16) else x[block]
-        grad_x[block] += (basis.slopes(exact) * grad[block, 1:]).sum(1).to(x.dtype)
-    return grad_x

@@ -9,7 +9,7 @@ import pytest
 import torch
 import truth
 
-from kanlib import KANLinear, layers
+from kanlib import KANLinear, product
 from kanlib.bases import BSpline, Chebyshev, GaussianRBF
 
 BASES = {
@@ -146,10 +146,21 @@ def test_edge_functions_sum_to_the_output(layer):
 def test_blocks_of_rows_change_nothing(layer, monkeypatch):
     x = inputs(50, IN).requires_grad_()
     whole = torch.autograd.grad(layer(x).square().sum(), [x, layer.weight])
-    monkeypatch.setattr(layers, "_BLOCK", 8 * layer.basis.size * IN)  # 8 rows, 2 in the last
+    monkeypatch.setattr(product, "_SCRATCH", 8 * layer.basis.size * IN)  # 8 rows, 2 in the last
     assert_equal(layer(x), truth.layer_outputs(layer, x))
     blocks = torch.autograd.grad(layer(x).square().sum(), [x, layer.weight])
     torch.testing.assert_close(blocks, whole)
+
+
+@pytest.mark.parametrize("separate_scale", [True, False])
+def test_blocks_of_outputs_change_nothing(separate_scale, monkeypatch):
+    layer = KANLinear(IN, 300, separate_scale=separate_scale, init_noise=5.0, dtype=torch.float64)
+    x = inputs(9, IN).requires_grad_()
+    leaves = [x, *layer.parameters()]
+    whole = torch.autograd.grad(layer(x).square().sum(), leaves)
+    monkeypatch.setattr(product, "_LARGE_WEIGHT", 0)  # 128, 128 and 44 outputs
+    assert_equal(layer(x), truth.layer_outputs(layer, x))
+    torch.testing.assert_close(torch.autograd.grad(layer(x).square().sum(), leaves), whole)
 
 
 @pytest.mark.parametrize("frozen", [("x",), ("weight",), ("spline_scale",), ("x", "spline_scale")])

@@ -1,0 +1,135 @@
+"""The product of a KAN layer and its closed-form gradient: where the layer's speed is made.
+
+Needs ``bases.py``; ``layers.py`` calls it. N rows, I inputs, O outputs, M basis functions. Features
+[base(x), f_1(x), .., f_M(x)] lie basis-major, (N, 1 + M, I), as one product with the weight
+(O, 1 + M, I) reads them.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from kanlib.bases import BASE_FUNCTIONS, Basis
+
+# A basis is evaluated for as many rows at a time as leave its scratch in a core's cache (elements).
+_SCRATCH = 2**17
+# A weight of more elements than that is multiplied 128 outputs at a time: no temporary is as large
+# as the weight, and MKL computes the gradient of a wide one faster in parts.
+_LARGE_WEIGHT = 2**22
+
+
+def edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
+    """[base(x), f_1(x), .., f_M(x)]: (N, I) -> (N, 1 + M, I).
+
+    Args:
+        x: (N, I) floating point.
+        basis: of M functions.
+        base: key of ``kanlib.bases.BASE_FUNCTIONS``.
+    """
+    rows, inputs = x.shape
+    features = x.new_empty(rows, 1 + basis.size, inputs)
+    features[:, 0] = BASE_FUNCTIONS[base][0](x)
+    for block in _row_blocks(x, basis):
+        part = features[block, 1:]
+        if x.dtype in (torch.bfloat16, torch.float16):  # knots need more digits than these have
+            part.copy_(basis.values(x[block].float()))
+        else:
+            basis.values(x[block], out=part)
+    return features
+
+
+def _row_blocks(x: Tensor, basis: Basis) -> list[slice]:
+    """Slices of rows of ``x`` (N, I) small enough for a core's cache; one on other devices."""
+    rows, inputs = x.shape
+    step = max(1, _SCRATCH // (basis.size * inputs)) if x.device.type == "cpu" else max(1, rows)
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def _output_blocks(weight: Tensor) -> list[slice]:
+    """Slices of the outputs of ``weight``; one where it is small, or not on a CPU."""
+    outputs = len(weight)
+    large = weight.numel() > _LARGE_WEIGHT and weight.device.type == "cpu"
+    step = 128 if large else outputs
+    return [slice(start, min(start + step, outputs)) for start in range(0, outputs, step)]
+
+
+def _matrix(weight: Tensor, scale: Tensor | None, block: slice) -> Tensor:
+    """Rows of the product's matrix, (outputs of the block, (1 + M) I), the scale multiplied in."""
+    rows = weight[block]
+    if scale is not None:
+        scaled = torch.empty_like(rows)
+        scaled[:, 0] = rows[:, 0]
+        torch.mul(rows[:, 1:], scale[block].unsqueeze(1), out=scaled[:, 1:])
+        rows = scaled
+    return rows.flatten(1)
+
+
+class KANProduct(torch.autograd.Function):
+    """features(x) W^T with the closed-form gradient; keeps x, W and the features, nothing else."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, scale: Tensor | None, basis: Basis, base: str
+    ) -> Tensor:
+        """(N, I) -> (N, O)."""
+        features = edge_features(x, basis, base)
+        ctx.basis, ctx.base = basis, base
+        ctx.save_for_backward(x, weight, scale, features)
+        inputs = features.flatten(1)  # (N, (1 + M) I)
+        if scale is None:
+            return inputs @ weight.flatten(1).T  # (N, O)
+        blocks = _output_blocks(weight)
+        return torch.cat([inputs @ _matrix(weight, scale, block).T for block in blocks], dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Gradients of x, weight and scale; an error where a second derivative is asked for."""
+        if torch.is_grad_enabled():  # create_graph: a second derivative would else be a silent 0
+            grads = tuple(grad.detach().requires_grad_() for grad in grads)
+        return KANProduct.gradients(ctx, *grads)
+
+    @staticmethod
+    @once_differentiable
+    def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """The closed forms: dW = g^T f, df = g W, and from df to dx by the slopes."""
+        x, weight, scale, features = ctx.saved_tensors
+        grad = grads[0].to(features.dtype)  # autocast may have computed y in less
+        wants_x, wants_weight, wants_scale = ctx.needs_input_grad[:3]
+        inputs = features.flatten(1)  # (N, (1 + M) I)
+        per_feature = torch.empty_like(inputs) if wants_x else None
+        grad_weight = torch.empty_like(weight) if wants_weight or wants_scale else None
+        grad_scale = None if scale is None else torch.zeros_like(scale)
+        for block in _output_blocks(weight):
+            if per_feature is not None:
+                matrix = _matrix(weight, scale, block)
+                torch.addmm(
+                    per_feature, grad[:, block], matrix, beta=int(block.start > 0), out=per_feature
+                )
+            if grad_weight is not None:
+                part = grad_weight[block]
+                torch.mm(grad[:, block].T, inputs, out=part.flatten(1))
+                if scale is not None and grad_scale is not None:
+                    _unscale(part, weight[block], scale[block], grad_scale[block])
+        grad_x = None
+        if per_feature is not None:
+            grad_x = _input_gradient(per_feature.view_as(features), x, ctx.basis, ctx.base)
+        return grad_x, grad_weight, grad_scale, None, None
+
+
+def _unscale(grad: Tensor, weight: Tensor, scale: Tensor, grad_scale: Tensor) -> None:
+    """From the gradient of the scaled weight to that of the weight, in place, and of the scale."""
+    coefficients, grad_coefficients = weight[:, 1:], grad[:, 1:]
+    for m in range(coefficients.shape[1]):  # no temporary of the size of the weight
+        grad_scale.addcmul_(grad_coefficients[:, m], coefficients[:, m])
+    grad_coefficients.mul_(scale.unsqueeze(1))
+
+
+def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
+    """Chain rule through the features: grad (N, 1 + M, I), x (N, I) -> (N, I)."""
+    grad_x = BASE_FUNCTIONS[base][1](grad[:, 0], x)
+    for block in _row_blocks(x, basis):
+        exact = x[block].float() if x.dtype in (torch.bfloat16, torch.float16) else x[block]
+        grad_x[block] += (basis.slopes(exact) * grad[block, 1:]).sum(1).to(x.dtype)
+    return grad_x
