@@ -124,13 +124,13 @@ def summarise(comparisons: pd.DataFrame) -> pd.DataFrame:
         comparisons: as ``compare`` returns.
 
     Returns:
-        One row for each claim, protocol, metric, kan, rival and size ("small" or "tuned"), with
-        the counts better, worse and undecided, and a verdict on the claim: "holds" (never worse,
-        and better somewhere), "does not hold" (worse everywhere), "undecided" (neither anywhere),
-        or "in part".
+        One row for each claim, protocol, metric, dataset, kan, rival and size ("small" or "tuned"),
+        with the counts better, worse and undecided, and a verdict on the claim: "holds" (never
+        worse, and better somewhere), "does not hold" (worse everywhere), "undecided" (neither
+        anywhere), or "in part".
     """
     size = np.where(comparisons["bottleneck"] <= LARGEST_SMALL, "small", "tuned")
-    keys = ["claim", "protocol", "metric", "kan", "rival", "size"]
+    keys = ["claim", "protocol", "metric", "dataset", "kan", "rival", "size"]
     groups: Any = comparisons.assign(size=size).groupby([*keys, "verdict"], sort=False)
     counts = (
         groups.size()

@@ -19,6 +19,7 @@ COMMITTED = sorted(
     path for path in Path("experiments").glob("*.yaml") if Path(f"results/{path.stem}.csv").exists()
     and path.stem != "digits"
 )  # fmt: skip
+JUDGED = ("small-mnist", "tuned-mnist", "small-svhn")  # the default of notebooks/06_verdicts.ipynb
 
 
 def test_the_paper_experiment_is_committed():
@@ -38,11 +39,12 @@ def test_a_committed_table_follows_from_the_committed_records(path):
 
 def test_the_committed_verdicts_follow_from_the_committed_records():
     table = pd.read_csv("results/verdicts.csv")
-    records = load_records(load_experiment("experiments/small-mnist.yaml").runs(), "results")
+    plans = [load_experiment(f"experiments/{name}.yaml") for name in JUDGED]
+    records = pd.concat([load_records(plan.runs(), "results") for plan in plans])
     fresh = verdicts.compare(records)
     keys = ["claim", "protocol", "metric", "dataset", "bottleneck", "kan", "rival"]
     both = table.merge(fresh, on=keys, suffixes=("", "_fresh"))
-    assert len(both) == len(fresh) > 0
+    assert len(both) == len(fresh) == len(table) > 0
     for name in ("kan_value", "difference", "low", "high", "bootstrap_low", "bootstrap_high"):
         assert both[name].to_numpy() == pytest.approx(both[f"{name}_fresh"].to_numpy(), rel=1e-9)
     assert both["verdict"].tolist() == both["verdict_fresh"].tolist()

@@ -87,8 +87,9 @@ def test_models_are_compared_at_the_same_bottleneck_only():
 def test_a_claim_holds_if_the_kan_is_never_worse(found, overall):
     table = pd.DataFrame(
         [
-            {"claim": "reconstruction", "protocol": "both", "metric": "test_mse", "kan": "KAN",
-             "rival": "CNN", "bottleneck": size, "verdict": verdict}
+            {"claim": "reconstruction", "protocol": "both", "metric": "test_mse",
+             "dataset": "mnist", "kan": "KAN", "rival": "CNN", "bottleneck": size,
+             "verdict": verdict}
             for size, verdict in zip((4, 9), found, strict=False)
         ]
     )  # fmt: skip
