@@ -9,6 +9,7 @@ from kanlib.autoencoders import Autoencoder, count_parameters
 from kanlib.baselines import MODELS, PCA, build_model
 from kanlib.bases import Basis, BSpline, Chebyshev, GaussianRBF
 from kanlib.efficient_kan import from_efficient_kan
+from kanlib.grids import coverage, refine
 from kanlib.layers import KANLinear
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "KANLinear",
     "build_model",
     "count_parameters",
+    "coverage",
     "from_efficient_kan",
+    "refine",
 ]
 __version__ = version("kanlib")

@@ -1,0 +1,139 @@
+"""Where a layer's inputs lie on its grid, and the same layer on another grid.
+
+Needs ``layers.py``. An input beyond the extended grid sees no spline, but its base function alone.
+Whether that happens in a model depends on its data: ``coverage`` counts it, and ``refine`` puts a
+layer on a longer or finer grid without changing its function.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from kanlib import splines
+from kanlib.bases import BSpline
+from kanlib.layers import KANLinear
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Where the inputs of a layer lie; the three fractions sum to 1.
+
+    Attributes:
+        inside: within ``grid_range``, where the B-splines sum to 1.
+        fading: beyond it by less than k intervals, where only some of the splines are left.
+        outside: further out, where there are none.
+    """
+
+    inside: float
+    fading: float
+    outside: float
+
+
+def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
+    """How much of what reaches each KAN layer lies on its grid.
+
+    Args:
+        model: with at least one ``KANLinear`` of B-splines; may be such a layer itself.
+        inputs: a batch, as ``model`` takes it.
+
+    Returns:
+        Name of the layer within ``model`` ("" for the model itself) -> the shares of all numbers
+        that entered it, in the order of the first calls.
+
+    Raises:
+        ValueError: there is no such layer, or none was reached by a number.
+    """
+    met: dict[str, list[Tensor]] = {}
+    hooks = []
+    for name, layer in model.named_modules():
+        if isinstance(layer, KANLinear) and isinstance(layer.basis, BSpline):
+
+            def count(layer: KANLinear, x: tuple[Tensor], name: str = name) -> None:
+                met.setdefault(name, []).append(_count(x[0], _basis(layer)))
+
+            hooks.append(layer.register_forward_pre_hook(count))
+    try:
+        with torch.inference_mode():
+            model(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    totals = {name: torch.stack(counts).sum(0).tolist() for name, counts in met.items()}
+    found = {
+        name: Coverage(*(n / sum(total) for n in total))
+        for name, total in totals.items()
+        if sum(total)
+    }
+    if not found:
+        raise ValueError(
+            f"model={type(model).__name__}: no KANLinear of B-splines was reached by inputs of "
+            f"shape {tuple(inputs.shape)}; must be at least one"
+        )
+    return found
+
+
+def refine(
+    layer: KANLinear, grid_size: int, grid_range: tuple[float, float] | None = None
+) -> KANLinear:
+    """The layer on another grid: its edge functions fitted by least squares, its scales kept.
+
+    Grid extension of the KAN paper (Liu et al., arXiv 2404.19756, section 2.4). Within the old
+    grid's range the function is the same, to rounding, if the new knots include the old ones:
+    ``grid_size`` a multiple of the old one and the same range. It is the same everywhere if the new
+    range is the old extended grid, lo - k h to hi + k h with intervals of width h, and
+    ``grid_size`` a multiple of G + 2 k; then inputs beyond the old grid meet splines too, which
+    training can use.
+
+    Args:
+        layer: of B-splines.
+        grid_size: number of intervals of the new grid, >= 1.
+        grid_range: its ends (lo, hi); None: the old ones.
+
+    Returns:
+        A new layer of the same dtype, on the same device.
+
+    Raises:
+        ValueError: the layer's basis is another, or the new grid is none.
+    """
+    old = _basis(layer)
+    new = replace(old, grid_size=grid_size, grid_range=grid_range or old.grid_range)
+    points = torch.linspace(  # 2 (k + 1) an interval determine its polynomial, with some to spare
+        *new.grid_range, 2 * (new.spline_order + 1) * grid_size + 1, dtype=torch.float64
+    )[:, None]
+    # Each old B-spline in terms of the new ones.
+    change = splines.fit_coefficients(
+        new.values(points).squeeze(-1).T, old.values(points).squeeze(-1)
+    )  # (M, M of the old)
+    refined = KANLinear(
+        layer.in_features,
+        layer.out_features,
+        basis=new,
+        base=layer.base,
+        separate_scale=layer.spline_scale is not None,
+        init_noise=layer.init_noise,
+        device=layer.weight.device,
+        dtype=layer.weight.dtype,
+    )
+    with torch.no_grad():
+        coefficients = layer.weight[:, 1:].double()  # (O, M of the old, I)
+        refined.weight[:, 0] = layer.weight[:, 0]
+        refined.weight[:, 1:] = torch.einsum("mn,oni->omi", change.to(coefficients), coefficients)
+        if refined.spline_scale is not None and layer.spline_scale is not None:
+            refined.spline_scale.copy_(layer.spline_scale)
+    return refined
+
+
+def _basis(layer: KANLinear) -> BSpline:
+    if not isinstance(layer.basis, BSpline):
+        raise ValueError(f"layer: its basis {layer.basis} has no grid of knots; must be a BSpline")
+    return layer.basis
+
+
+def _count(x: Tensor, basis: BSpline) -> Tensor:
+    """How many numbers of ``x`` lie inside the grid, beside it and beyond: (3,)."""
+    low, high = basis.grid_range
+    reach = basis.spline_order * (high - low) / basis.grid_size
+    inside = ((x >= low) & (x <= high)).sum()
+    near = ((x > low - reach) & (x < high + reach)).sum()
+    return torch.stack([inside, near - inside, x.numel() - near])
