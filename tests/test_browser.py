@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -81,15 +82,23 @@ def test_a_notebook_runs_in_jupyterlab(lab, browser, screenshots, name):
         return texts('[data-mime-type="application/vnd.jupyter.stderr"]')
 
     def is_done(_):
-        numbers = {f"[{n}]:" for n in range(1, len(cells) + 1)}
-        # JupyterLab may attach a cell again elsewhere in the page, or keep a spare one.
-        return errors() or numbers <= set(texts(".jp-CodeCell .jp-InputPrompt"))
+        shown = prompts()
+        return errors() or (len(shown) == len(cells) and all(n[1:-2].isdigit() for n in shown))
+
+    def prompts():
+        return texts(".jp-CodeCell .jp-InputPrompt")
+
+    def run_all(browser):
+        """From a fresh page; now and then the menu does nothing, and the page is loaded again."""
+        browser.get(lab.format(name))
+        until(lambda _: texts('.jp-Notebook-ExecutionIndicator[data-status="idle"]'), browser)
+        choose("Run")
+        choose("Run All Cells")
+        time.sleep(4)
+        return set(prompts()) != {"[ ]:"}
 
     browser.set_window_size(1280, 5000)  # all of the notebook
-    browser.get(lab.format(name))
-    until(lambda _: texts('.jp-Notebook-ExecutionIndicator[data-status="idle"]'), browser)
-    choose("Run")
-    choose("Run All Cells")
+    until(run_all, browser)
     until(is_done, browser)
     browser.save_screenshot(str(screenshots / f"lab_{Path(name).stem}.png"))
     assert not errors()
