@@ -1,11 +1,12 @@
 """Where a layer's inputs lie on its grid, and the same layer on another grid.
 
 Needs ``layers.py``. An input beyond the extended grid sees no spline, but its base function alone.
-Whether that happens in a model depends on its data: ``coverage`` counts it, and ``refine`` puts a
-layer on a longer or finer grid without changing its function.
+Whether that happens in a model depends on its data: ``coverage`` counts it, and ``refine`` fits a
+layer on a longer or finer grid.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ class Coverage:
     Attributes:
         inside: within ``grid_range``, where the B-splines sum to 1.
         fading: beyond it by less than k intervals, where only some of the splines are left.
-        outside: further out, where there are none.
+        outside: further out, where there are none; NaN too.
     """
 
     inside: float
@@ -34,24 +35,26 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
     """How much of what reaches each KAN layer lies on its grid.
 
     Args:
-        model: with at least one ``KANLinear`` of B-splines; may be such a layer itself.
+        model: with at least one ``KANLinear`` of B-splines; may be such a layer itself. It is
+            called once, in the mode (train or eval) that it is in.
         inputs: a batch, as ``model`` takes it.
 
     Returns:
         Name of the layer within ``model`` ("" for the model itself) -> the shares of all numbers
-        that entered it, in the order of the first calls.
+        that entered it, in the order of ``model.named_modules()``.
 
     Raises:
+        TypeError: ``model`` is no module.
         ValueError: there is no such layer, or none was reached by a number.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"coverage: model={model!r} must be an nn.Module")
     met: dict[str, list[Tensor]] = {}
     hooks = []
     for name, layer in model.named_modules():
         if isinstance(layer, KANLinear) and isinstance(layer.basis, BSpline):
-
-            def count(layer: KANLinear, x: tuple[Tensor], name: str = name) -> None:
-                met.setdefault(name, []).append(_count(x[0], _basis(layer)))
-
+            met[name] = []
+            count = partial(_count, met[name], layer.basis)
             hooks.append(layer.register_forward_pre_hook(count))
     try:
         with torch.inference_mode():
@@ -59,7 +62,7 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
     finally:
         for hook in hooks:
             hook.remove()
-    totals = {name: torch.stack(counts).sum(0).tolist() for name, counts in met.items()}
+    totals = {name: torch.stack(counts).sum(0).tolist() for name, counts in met.items() if counts}
     found = {
         name: Coverage(*(n / sum(total) for n in total))
         for name, total in totals.items()
@@ -94,9 +97,14 @@ def refine(
         A new layer of the same dtype, on the same device.
 
     Raises:
+        TypeError: ``layer`` is no ``KANLinear``.
         ValueError: the layer's basis is another, or the new grid is none.
     """
-    old = _basis(layer)
+    if not isinstance(layer, KANLinear):
+        raise TypeError(f"refine: layer={layer!r} must be a KANLinear")
+    if not isinstance(layer.basis, BSpline):
+        raise ValueError(f"refine: the basis of layer, {layer.basis}, must be a BSpline")
+    old = layer.basis
     new = replace(old, grid_size=grid_size, grid_range=grid_range or old.grid_range)
     points = torch.linspace(  # 2 (k + 1) an interval determine its polynomial, with some to spare
         *new.grid_range, 2 * (new.spline_order + 1) * grid_size + 1, dtype=torch.float64
@@ -124,16 +132,10 @@ def refine(
     return refined
 
 
-def _basis(layer: KANLinear) -> BSpline:
-    if not isinstance(layer.basis, BSpline):
-        raise ValueError(f"layer: its basis {layer.basis} has no grid of knots; must be a BSpline")
-    return layer.basis
-
-
-def _count(x: Tensor, basis: BSpline) -> Tensor:
-    """How many numbers of ``x`` lie inside the grid, beside it and beyond: (3,)."""
+def _count(met: list[Tensor], basis: BSpline, _: nn.Module, x: tuple[Tensor]) -> None:
+    """Append how many numbers lie inside the grid, beside it and beyond: (3,)."""
     low, high = basis.grid_range
     reach = basis.spline_order * (high - low) / basis.grid_size
-    inside = ((x >= low) & (x <= high)).sum()
-    near = ((x > low - reach) & (x < high + reach)).sum()
-    return torch.stack([inside, near - inside, x.numel() - near])
+    inside = ((x[0] >= low) & (x[0] <= high)).sum()
+    near = ((x[0] > low - reach) & (x[0] < high + reach)).sum()
+    met.append(torch.stack([inside, near - inside, x[0].numel() - near]))

@@ -89,3 +89,10 @@ def test_a_grid_that_is_none_is_refused(grid_size, grid_range, message):
         refine(layer_of(), grid_size, grid_range)
     with pytest.raises(ValueError, match="must be a BSpline"):
         refine(KANLinear(3, 2, basis=Chebyshev()), 5)
+
+
+def test_what_is_no_layer_is_refused():
+    with pytest.raises(TypeError, match=r"coverage: model='kan' must be an nn.Module"):
+        coverage("kan", torch.zeros(1, 3))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"refine: layer=Linear.* must be a KANLinear"):
+        refine(nn.Linear(3, 2), 5)  # pyright: ignore[reportArgumentType]
