@@ -24,13 +24,17 @@ def without_outputs(path):
     nbformat.write(notebook, path)
 
 
-def until(condition, on):
-    """Wait; what moves or goes away while it is looked at is looked at again."""
-    from selenium.common import ElementClickInterceptedException, StaleElementReferenceException
+def until(condition, on, seconds=30):
+    """Wait; what moves, goes away or takes too long while it is looked at is looked at again."""
+    from selenium.common import (
+        ElementClickInterceptedException,
+        StaleElementReferenceException,
+        TimeoutException,
+    )
     from selenium.webdriver.support.wait import WebDriverWait
 
-    moving = [ElementClickInterceptedException, StaleElementReferenceException]
-    return WebDriverWait(on, 300, 0.2, moving).until(condition)
+    again = [ElementClickInterceptedException, StaleElementReferenceException, TimeoutException]
+    return WebDriverWait(on, seconds, 0.2, again).until(condition)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,7 @@ def lab(browser, tmp_path_factory):
         return json.loads(text or "{}")
 
     try:
-        where = until(address, server)
+        where = until(address, server, 120)
         yield f"{where['url']}lab/tree/notebooks/{{}}?reset&token={where['token']}"
     finally:
         server.terminate()  # and with it the kernels
@@ -89,17 +93,16 @@ def test_a_notebook_runs_in_jupyterlab(lab, browser, screenshots, name):
         return texts(".jp-CodeCell .jp-InputPrompt")
 
     def run_all(browser):
-        """From a fresh page; now and then the menu does nothing, and the page is loaded again."""
+        """From a fresh page: now and then the menu does nothing, and it must be loaded again."""
         browser.get(lab.format(name))
         until(lambda _: texts('.jp-Notebook-ExecutionIndicator[data-status="idle"]'), browser)
         choose("Run")
         choose("Run All Cells")
         time.sleep(4)
-        return set(prompts()) != {"[ ]:"}
+        return set(prompts()) != {"[ ]:"} and until(is_done, browser, 120)
 
     browser.set_window_size(1280, 5000)  # all of the notebook
-    until(run_all, browser)
-    until(is_done, browser)
+    until(run_all, browser, 300)
     browser.save_screenshot(str(screenshots / f"lab_{Path(name).stem}.png"))
     assert not errors()
     assert len(texts(".jp-RenderedImage img")) == len(pictures)
