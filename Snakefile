@@ -3,7 +3,8 @@
 #
 #   snakemake --profile profiles/local --config experiment=mnist
 #
-# --config also takes results=DIR, figures=DIR and fast_cpu=false (see kanlib/cpu.py).
+# --config also takes results=DIR, figures=DIR and fast_cpu=false (see kanlib/cpu.py), and logs=DIR:
+# workflows that run side by side in one clone need a folder each.
 # A record is never made twice: its own commit is written in it. Delete it to have it made again.
 import json
 import os
@@ -15,6 +16,7 @@ from kanlib.experiments import load_experiment
 
 RESULTS = str(config.get("results", "results"))
 FIGURES = str(config.get("figures", "figures"))
+LOGS = str(config.get("logs", "build/notebooks"))
 NAME = str(config.get("experiment", "digits"))
 EXPERIMENT = Path(NAME if NAME.endswith(".yaml") else f"experiments/{NAME}.yaml")
 RUNS = {str(run.path(RESULTS)): run for run in load_experiment(EXPERIMENT).runs()}
@@ -94,7 +96,7 @@ rule run:
         record=RESULTS + "/runs/{dataset}/{model}/{run}.json",
         arrays=RESULTS + "/runs/{dataset}/{model}/{run}.npz",
     params: yaml=run_parameters
-    log: "build/notebooks/{dataset}/{model}/{run}.txt"
+    log: LOGS + "/{dataset}/{model}/{run}.txt"
     threads: 1
     message: "run {wildcards.dataset} {wildcards.model} {wildcards.run}"
     shell: PAPERMILL
@@ -104,7 +106,7 @@ rule tables:
     input: EXPERIMENT, RUNS, READERS, notebook="notebooks/03_tables.ipynb"
     output: TABLES
     params: yaml=json.dumps({"experiment": str(EXPERIMENT), "results_dir": RESULTS})
-    log: f"build/notebooks/{EXPERIMENT.stem}_tables.txt"
+    log: f"{LOGS}/{EXPERIMENT.stem}_tables.txt"
     message: "tables of {EXPERIMENT}"
     shell: PAPERMILL
 
@@ -116,6 +118,6 @@ rule figures:
         yaml=json.dumps(
             {"experiment": str(EXPERIMENT), "results_dir": RESULTS, "figures_dir": FIGURES}
         )
-    log: f"build/notebooks/{EXPERIMENT.stem}_figures.txt"
+    log: f"{LOGS}/{EXPERIMENT.stem}_figures.txt"
     message: "figures of {EXPERIMENT}"
     shell: PAPERMILL

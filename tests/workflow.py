@@ -32,12 +32,13 @@ def start(
     output: int | IO[str] = subprocess.PIPE,
     **environment: str,
 ) -> subprocess.Popen[str]:
-    """Snakemake, in a session of its own; results/ and figures/ go into ``folder``."""
+    """Snakemake, in a session of its own; results/, figures/ and logs/ go into ``folder``."""
     command = [sys.executable, "-m", "snakemake", *more, "--profile", f"profiles/{profile}"]
     command += ["--cores", "2"] if profile == "local" else []
-    command += ["--config", f"experiment={experiment}", f"results={folder}/results"]
+    command += ["--config", f"experiment={experiment}"]
+    command += [f"{name}={folder}/{name}" for name in ("results", "figures", "logs")]
     return subprocess.Popen(
-        [*command, f"figures={folder}/figures"],
+        command,
         stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
