@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from benchmarks.recursion import RecursiveKANLinear
 from benchmarks.sparse import SparseKANLinear
 from kanlib import BSpline, KANLinear, autoencoders
+from kanlib.convolutional import conv
 
 
 class Pykan(nn.Module):
@@ -100,5 +101,5 @@ MODELS: dict[str, Callable[[autoencoders.Shape, int], nn.Module]] = {
     "recursion": _recursive_autoencoder,
     "authors": _recursive_autoencoder,
     "MLP": autoencoders.mlp,
-    "CNN": autoencoders.conv,
+    "CNN": conv,
 }

@@ -1,20 +1,23 @@
-"""Autoencoders by name: the paper's two KANs, its convolutional rival, and an MLP.
+"""Autoencoders of layers that see an image as one vector: the paper's two KANs, and MLPs.
 
-Needs ``layers.py``; ``baselines.py`` adds PCA and builds any of them by name. An image (C, H, W)
-of D = C H W pixels becomes a code of ``bottleneck`` numbers and an image again.
+Needs ``layers.py``; ``convolutional.py`` has the paper's CNN, ``baselines.py`` adds PCA and builds
+any of them by name. An image (C, H, W) of D = C H W pixels becomes a code of ``bottleneck`` numbers
+and an image again.
 
 Sources: arXiv 2410.02077 (the text) and its authors' published code (AminMoradiXL/kan_ae); where
 the two differ, the docstring says which is followed.
 """
 
 import bisect
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from kanlib.layers import KANLinear
+from kanlib.layers import KANLinear, LayerOptions
 
 Shape = tuple[int, int, int]
 
@@ -46,7 +49,12 @@ class Autoencoder(nn.Module):
 
 
 def kan(
-    shape: Shape, bottleneck: int, hidden: int | None = None, *, separate_scale: bool = True
+    shape: Shape,
+    bottleneck: int,
+    hidden: int | None = None,
+    *,
+    separate_scale: bool = True,
+    **options: Unpack[LayerOptions],
 ) -> Autoencoder:
     """The paper's text: KAN layer, ReLU, dense | dense, ReLU, KAN layer.
 
@@ -57,26 +65,34 @@ def kan(
         bottleneck: size of the code, 1 to C H W.
         hidden: width between the KAN and the dense layer; the bottleneck's in the paper (None).
         separate_scale: as in ``KANLinear``; True reproduces the paper.
+        options: basis, base and init_noise of ``KANLinear``.
     """
-    hidden = _width(shape, bottleneck, hidden)
+    hidden = check_sizes(shape, bottleneck, hidden)
     pixels = math.prod(shape)
     return Autoencoder(
         nn.Sequential(
             nn.Flatten(),
-            KANLinear(pixels, hidden, separate_scale=separate_scale),
+            KANLinear(pixels, hidden, separate_scale=separate_scale, **options),
             nn.ReLU(),
             nn.Linear(hidden, bottleneck),
         ),
         nn.Sequential(
             nn.Linear(bottleneck, hidden),
             nn.ReLU(),
-            KANLinear(hidden, pixels, separate_scale=separate_scale),
+            KANLinear(hidden, pixels, separate_scale=separate_scale, **options),
             nn.Unflatten(1, shape),
         ),
     )
 
 
-def kan_pure(shape: Shape, bottleneck: int, *, separate_scale: bool = True) -> Autoencoder:
+def kan_pure(
+    shape: Shape,
+    bottleneck: int,
+    hidden: int | None = None,
+    *,
+    separate_scale: bool = True,
+    **options: Unpack[LayerOptions],
+) -> Autoencoder:
     """KAN layer | KAN layer: what the authors' code computes for CIFAR-10 and SVHN.
 
     Their model also builds, and counts, ReLU and dense layers that it never calls; these are left
@@ -85,101 +101,58 @@ def kan_pure(shape: Shape, bottleneck: int, *, separate_scale: bool = True) -> A
     Args:
         shape: (C, H, W) of the images.
         bottleneck: size of the code, 1 to C H W.
+        hidden: width between two KAN layers on each side (not in the paper); None: one layer each.
         separate_scale: as in ``KANLinear``; True reproduces the paper.
+        options: basis, base and init_noise of ``KANLinear``.
     """
-    _width(shape, bottleneck, None)
+    check_sizes(shape, bottleneck, hidden)
     pixels = math.prod(shape)
+    widths = [pixels, bottleneck] if hidden is None else [pixels, hidden, bottleneck]
+
+    def layers(widths: list[int]) -> list[nn.Module]:
+        return [
+            KANLinear(*pair, separate_scale=separate_scale, **options)
+            for pair in itertools.pairwise(widths)
+        ]
+
     return Autoencoder(
-        nn.Sequential(nn.Flatten(), KANLinear(pixels, bottleneck, separate_scale=separate_scale)),
-        nn.Sequential(
-            KANLinear(bottleneck, pixels, separate_scale=separate_scale), nn.Unflatten(1, shape)
-        ),
+        nn.Sequential(nn.Flatten(), *layers(widths)),
+        nn.Sequential(*layers(widths[::-1]), nn.Unflatten(1, shape)),
     )
 
 
-def mlp(shape: Shape, bottleneck: int, hidden: int | None = None) -> Autoencoder:
+def mlp(
+    shape: Shape,
+    bottleneck: int,
+    hidden: int | None = None,
+    activation: Callable[[int], nn.Module] | None = None,
+) -> Autoencoder:
     """``kan`` with a dense layer in the place of each KAN layer.
 
     Args:
         shape: (C, H, W) of the images.
         bottleneck: size of the code, 1 to C H W.
         hidden: width of the hidden layers; the bottleneck's, as in ``kan`` (None).
+        activation: width -> activation of a hidden layer; ReLU (None). With ``SplineActivation``
+            the nodes carry what the edges of a KAN carry.
     """
-    hidden = _width(shape, bottleneck, hidden)
+    hidden = check_sizes(shape, bottleneck, hidden)
     pixels = math.prod(shape)
+    activation = activation or (lambda width: nn.ReLU())
     return Autoencoder(
         nn.Sequential(
-            nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, bottleneck)
+            nn.Flatten(),
+            nn.Linear(pixels, hidden),
+            activation(hidden),
+            nn.Linear(hidden, bottleneck),
         ),
         nn.Sequential(
             nn.Linear(bottleneck, hidden),
-            nn.ReLU(),
+            activation(hidden),
             nn.Linear(hidden, pixels),
             nn.Unflatten(1, shape),
         ),
     )
-
-
-# The authors' networks: (C, H, W), bottleneck -> channels after the image's, strides.
-_PUBLISHED_CONV: dict[tuple[Shape, int], tuple[tuple[int, int, int], tuple[int, int, int]]] = {
-    ((1, 28, 28), 4): ((8, 4, 1), (2, 2, 4)),  # named in the text; not in the code
-    ((1, 28, 28), 9): ((8, 4, 1), (2, 2, 3)),
-    ((1, 28, 28), 18): ((8, 4, 2), (2, 2, 3)),
-    ((3, 32, 32), 32): ((32, 8, 2), (2, 2, 2)),
-    ((3, 32, 32), 48): ((32, 8, 3), (2, 2, 2)),
-    ((3, 32, 32), 64): ((32, 8, 4), (2, 2, 2)),
-}
-# For SVHN the first layer's width differs with the bottleneck.
-_SVHN_WIDTH = {32: 16, 48: 32, 64: 64}
-
-
-def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, svhn: bool = False) -> Autoencoder:
-    """Three strided 3x3 convolutions, ReLU between; mirrored by transposed ones, Tanh at the end.
-
-    The authors' AE-CNN where they published one: 28 x 28 grey images at bottlenecks 4, 9, 18 and
-    32 x 32 colour images at 32, 48, 64. Any other size, by this rule: 32, 8 and 8 channels, stride
-    2, and a dense layer from the last feature map to the code (and back). Outputs are cut to the
-    image's size at the right and bottom, and lie in [-1, 1].
-
-    Args:
-        shape: (C, H, W) of the images.
-        bottleneck: size of the code, 1 to C H W.
-        width: factor on the channels of the two inner layers (to match a parameter count).
-        svhn: take the authors' widths for SVHN, 16 / 32 / 64 at bottlenecks 32 / 48 / 64.
-    """
-    _width(shape, bottleneck, None)
-    if not 0 < width < math.inf:
-        raise ValueError(f"width={width!r} must be positive and finite")
-    published = _PUBLISHED_CONV.get((shape, bottleneck))
-    channels, strides = published or ((32, 8, 8), (2, 2, 2))
-    if svhn and published and bottleneck in _SVHN_WIDTH:
-        channels = (_SVHN_WIDTH[bottleneck], *channels[1:])
-    inner = [max(1, round(width * c)) for c in channels[:2]]
-    channels = [shape[0], *inner, channels[2]]
-    encoder: list[nn.Module] = []
-    decoder: list[nn.Module] = []
-    side = min(shape[1:])
-    for i, stride in enumerate(strides):
-        encoder += [nn.Conv2d(channels[i], channels[i + 1], 3, stride, padding=1), nn.ReLU()]
-        # The authors pad by 1; a stride of 4 needs 2 to come back to the size before it.
-        lacks = (side - 1) % stride
-        side = (side - 1) // stride + 1
-        mirror = nn.ConvTranspose2d(
-            channels[i + 1], channels[i], 3, stride, padding=1, output_padding=max(1, lacks)
-        )
-        decoder = [mirror, nn.ReLU() if i else nn.Tanh(), *decoder]
-    encoder.pop()  # no activation on the code
-    last = (channels[3], *_map_size(shape[1:], strides))
-    to_code: list[nn.Module] = [nn.Flatten()]
-    from_code: list[nn.Module] = [nn.Unflatten(1, last)]
-    if not published:
-        features = math.prod(last)
-        to_code.append(nn.Linear(features, bottleneck))
-        from_code.insert(0, nn.Linear(bottleneck, features))
-    model = Autoencoder(
-        nn.Sequential(*encoder, *to_code), nn.Sequential(*from_code, *decoder, _Crop(shape))
-    )
-    return model.to(memory_format=torch.channels_last)  # 1.3 to 2 times as fast on a CPU
 
 
 def match_parameters(build: Callable[[int], nn.Module], target: int, largest: int = 2**17) -> int:
@@ -211,25 +184,7 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-class _Crop(nn.Module):
-    """(N, C, H', W') -> (N, C, H, W), cut at the right and bottom."""
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.shape = shape
-
-    def forward(self, images: Tensor) -> Tensor:
-        return images[..., : self.shape[1], : self.shape[2]]
-
-
-def _map_size(size: Sequence[int], strides: Sequence[int]) -> list[int]:
-    """Height and width after 3x3 convolutions of padding 1."""
-    for stride in strides:
-        size = [(side - 1) // stride + 1 for side in size]
-    return list(size)
-
-
-def _width(shape: Shape, bottleneck: int, hidden: int | None) -> int:
+def check_sizes(shape: Shape, bottleneck: int, hidden: int | None) -> int:
     """The hidden width, after all sizes are checked."""
     known = isinstance(shape, tuple) and len(shape) == 3
     if not known or any(type(side) is not int or side < 1 for side in shape):

@@ -4,14 +4,19 @@ Needs ``autoencoders.py``, and scikit-learn once PCA is fitted; ``training.py`` 
 """
 
 import math
+from functools import partial
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
 from kanlib import autoencoders
+from kanlib.activations import SplineActivation
 from kanlib.autoencoders import Autoencoder, Shape
+from kanlib.convolutional import conv
+from kanlib.layers import LayerOptions
 
-MODELS = ("kan", "kan-pure", "conv", "mlp", "pca")
+MODELS = ("kan", "kan-pure", "conv", "mlp", "spline-mlp", "pca")
 
 
 class PCA(Autoencoder):
@@ -26,7 +31,7 @@ class PCA(Autoencoder):
     """
 
     def __init__(self, shape: Shape, bottleneck: int) -> None:
-        autoencoders._width(shape, bottleneck, None)
+        autoencoders.check_sizes(shape, bottleneck, None)
         super().__init__(nn.Identity(), nn.Identity())
         self.shape = shape
         pixels = math.prod(shape)
@@ -76,35 +81,43 @@ def build_model(
     separate_scale: bool = True,
     output: str | None = None,
     dataset: str = "",
+    **options: Unpack[LayerOptions],
 ) -> Autoencoder:
     """A fresh model by name.
 
     Args:
-        name: "kan", "kan-pure", "conv", "mlp" or "pca" (see ``autoencoders``).
+        name: "kan", "kan-pure", "conv", "mlp", "spline-mlp" (an MLP with learned splines on its
+            nodes) or "pca".
         shape: (C, H, W) of the images.
         bottleneck: size of the code, 1 to C H W.
-        hidden: width of the hidden layers of "kan" and "mlp"; None: the bottleneck's.
-        match_parameters: widen "mlp" or "conv" until its parameter count is nearest to that of
-            "kan" with the same bottleneck and scales.
+        hidden: width of the hidden layers of "kan" and the MLPs (None: the bottleneck's), or of a
+            second KAN layer on each side of "kan-pure" (None: none).
+        match_parameters: widen an MLP or "conv" until its parameter count is nearest to that of
+            "kan" with the same bottleneck and scales, and the paper's splines.
         separate_scale: as in ``KANLinear``.
         output: "tanh" or "linear" activation; None: the model's own, see ``with_output``.
         dataset: "svhn..." gives "conv" the authors' widths for SVHN.
+        options: basis, base and init_noise of ``KANLinear`` or ``SplineActivation``.
 
     Raises:
         ValueError: an argument is out of range or has no meaning for this model.
     """
-    _check_options(name, hidden, match_parameters, output)
+    _check_options(name, hidden, match_parameters, output, options)
     svhn = dataset.startswith("svhn")
     if match_parameters:
-        model = _matched(name, shape, bottleneck, separate_scale, svhn)
+        model = _matched(name, shape, bottleneck, separate_scale, svhn, options)
     elif name == "kan":
-        model = autoencoders.kan(shape, bottleneck, hidden, separate_scale=separate_scale)
+        model = autoencoders.kan(
+            shape, bottleneck, hidden, separate_scale=separate_scale, **options
+        )
     elif name == "kan-pure":
-        model = autoencoders.kan_pure(shape, bottleneck, separate_scale=separate_scale)
-    elif name == "mlp":
-        model = autoencoders.mlp(shape, bottleneck, hidden)
+        model = autoencoders.kan_pure(
+            shape, bottleneck, hidden, separate_scale=separate_scale, **options
+        )
+    elif name in ("mlp", "spline-mlp"):
+        model = _mlp(name, shape, bottleneck, hidden, options)
     elif name == "conv":
-        model = autoencoders.conv(shape, bottleneck, svhn=svhn)
+        model = conv(shape, bottleneck, svhn=svhn)
     else:
         model = PCA(shape, bottleneck)
     return model if output is None else with_output(model, output)
@@ -133,34 +146,55 @@ def with_output(model: Autoencoder, activation: str) -> Autoencoder:
 
 
 def _check_options(
-    name: str, hidden: int | None, match_parameters: bool, output: str | None
+    name: str,
+    hidden: int | None,
+    match_parameters: bool,
+    output: str | None,
+    options: LayerOptions,
 ) -> None:
     if name not in MODELS:
         raise ValueError(f"model={name!r} must be one of {', '.join(MODELS)}")
     if type(match_parameters) is not bool:
         raise ValueError(f"match_parameters={match_parameters!r} must be True or False")
-    if hidden is not None and (name not in ("kan", "mlp") or match_parameters):
+    if hidden is not None and (name in ("conv", "pca") or match_parameters):
         raise ValueError(
             f"hidden={hidden} has no meaning for model={name!r}"
             + (" with match_parameters=True" if match_parameters else "")
         )
-    if match_parameters and name not in ("mlp", "conv"):
-        raise ValueError(f"match_parameters=True has a meaning for mlp and conv, not {name!r}")
+    if match_parameters and name not in ("mlp", "spline-mlp", "conv"):
+        raise ValueError(
+            f"match_parameters=True has a meaning for mlp, spline-mlp and conv, not {name!r}"
+        )
     if output is not None and name == "pca":
         raise ValueError(f"output={output!r} has no meaning for model='pca'")
+    if options and name in ("mlp", "conv", "pca"):
+        given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise ValueError(f"{given} has no meaning for model={name!r}, which has no splines")
+
+
+def _mlp(
+    name: str, shape: Shape, bottleneck: int, hidden: int | None, options: LayerOptions
+) -> Autoencoder:
+    splines = partial(SplineActivation, **options) if name == "spline-mlp" else None
+    return autoencoders.mlp(shape, bottleneck, hidden, splines)
 
 
 def _matched(
-    name: str, shape: Shape, bottleneck: int, separate_scale: bool, svhn: bool
+    name: str,
+    shape: Shape,
+    bottleneck: int,
+    separate_scale: bool,
+    svhn: bool,
+    options: LayerOptions,
 ) -> Autoencoder:
     """An MLP or CNN at the size whose parameter count is nearest to that of ``kan``."""
 
     def build(size: int) -> Autoencoder:
         """The hidden width of the MLP, or 64ths of the CNN's channels."""
-        if name == "mlp":
-            return autoencoders.mlp(shape, bottleneck, size)
+        if name != "conv":
+            return _mlp(name, shape, bottleneck, size, options)
         # 64ths are so fine that the layers grow one after the other.
-        return autoencoders.conv(shape, bottleneck, size / 64, svhn=svhn)
+        return conv(shape, bottleneck, size / 64, svhn=svhn)
 
     with torch.device("meta"):  # shapes only
         kan = autoencoders.kan(shape, bottleneck, separate_scale=separate_scale)

@@ -8,6 +8,7 @@ members of ``Basis``.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol
 
 import torch
@@ -19,6 +20,7 @@ from kanlib import splines
 BASE_FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]] = {
     "silu": (torch.nn.functional.silu, torch.ops.aten.silu_backward),
     "identity": (lambda x: x, lambda grad, x: grad),
+    "zero": (torch.zeros_like, lambda grad, x: torch.zeros_like(grad)),
 }
 
 
@@ -178,3 +180,47 @@ class Chebyshev:
 
     def _angles(self, x: Tensor) -> Tensor:
         return torch.acos(torch.tanh(x)).unsqueeze(-2) * self._degrees(x)
+
+
+def noisy_coefficients(
+    basis: Basis, init_noise: float, shape: tuple[int, ...], device: torch.device
+) -> Tensor:
+    """Coefficients of functions that interpolate uniform noise at the points of a basis.
+
+    The amplitude of the noise is ``init_noise`` / (points - 1) / 2, as in efficient-kan.
+
+    Args:
+        basis: of M functions.
+        init_noise: >= 0.
+        shape: of the functions wanted.
+        device: of the result; torch's global generator draws.
+
+    Returns:
+        (M, *shape) float32.
+    """
+    points = basis.points
+    noise = torch.rand((len(points), *shape), device=device) - 0.5
+    noise *= init_noise / max(len(points) - 1, 1)
+    values = basis.values(points[:, None]).squeeze(-1)  # (P, M)
+    return splines.fit_coefficients(values.T.to(device), noise)
+
+
+def check_sizes(owner: str, **sizes: object) -> None:
+    """Refuse sizes that are no integers >= 1, in the name of ``owner``."""
+    for name, value in sizes.items():
+        if not _is_size(value):
+            raise ValueError(f"{owner}: {name}={value!r} must be an integer >= 1")
+
+
+def check_functions(owner: str, basis: object, base: object, init_noise: object) -> None:
+    """Refuse what describes no functions on an edge, in the name of ``owner``."""
+    if not _is_size(getattr(basis, "size", None)):
+        raise ValueError(f"{owner}: basis={basis!r} must be a basis, as BSpline()")
+    if not isinstance(base, str) or base not in BASE_FUNCTIONS:
+        raise ValueError(f"{owner}: base={base!r} must be one of {sorted(BASE_FUNCTIONS)}")
+    if not isinstance(init_noise, Real) or not 0 <= float(init_noise) < math.inf:
+        raise ValueError(f"{owner}: init_noise={init_noise!r} must be finite and >= 0")
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and value >= 1

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kanlib.autoencoders import Autoencoder, count_parameters
+from kanlib.bases import BSpline
 from kanlib.data import Images
+from kanlib.grids import coverage
 from kanlib.layers import KANLinear
-from kanlib.training import batches, check_images, reconstruction_error
+from kanlib.reconstruction import batches, check_images, reconstruction_error
 
 NEIGHBOURS = 3  # as in the paper
 
@@ -61,7 +63,8 @@ def evaluate(model: Autoencoder, images: Images) -> Evaluation:
     """Score ``model`` on ``images``, on the device on which both are.
 
     Raises:
-        ValueError: see ``kanlib.training.check_images`` and ``knn_score``; or a label has no class.
+        ValueError: see ``kanlib.reconstruction.check_images`` and ``knn_score``; or a label has no
+            class.
     """
     check_images(model, images)
     train, test = images.train, images.test
@@ -90,7 +93,7 @@ def apply(function: Callable[[Tensor], Tensor], images: Tensor, batch_size: int 
     """``function`` of ``images`` (N, ...), computed in batches.
 
     Raises:
-        ValueError: see ``kanlib.training.batches``.
+        ValueError: see ``kanlib.reconstruction.batches``.
     """
     return torch.cat([function(batch) for batch in batches(images, batch_size)])
 
@@ -149,6 +152,20 @@ def _array(points: Tensor) -> NDArray[np.generic]:
     """On the CPU, in a dtype that numpy has."""
     exact = points.float() if points.dtype == torch.bfloat16 else points
     return exact.detach().cpu().numpy()
+
+
+def coverage_array(model: Autoencoder, images: Images) -> NDArray[np.generic]:
+    """Where 1,000 training images and what becomes of them lie on the grids of the KAN layers.
+
+    Returns:
+        (layers, 3): fractions inside, fading and outside (``kanlib.coverage``) of the numbers that
+        enter each KAN layer of B-splines, first to last; no rows where the model has none.
+    """
+    layers = (m for m in model.modules() if isinstance(m, KANLinear))
+    if not any(isinstance(layer.basis, BSpline) for layer in layers):
+        return np.empty((0, 3))
+    met = coverage(model, images.train.images[:1000])
+    return np.array([(c.inside, c.fading, c.outside) for c in met.values()])
 
 
 @torch.inference_mode()

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from kanlib import splines
-from kanlib.bases import BSpline
+from kanlib.bases import Basis, BSpline
 from kanlib.layers import KANLinear
+
+REFINEMENTS = ("finer", "longer")
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,35 @@ def refine(
         if refined.spline_scale is not None and layer.spline_scale is not None:
             refined.spline_scale.copy_(layer.spline_scale)
     return refined
+
+
+def refine_model(model: nn.Module, how: str) -> None:
+    """Put every KAN layer of ``model`` on another grid, in place; it computes the same as before.
+
+    Args:
+        model: with KAN layers of B-splines in it.
+        how: "finer": twice the intervals; "longer": intervals as wide, over the whole extended
+            grid, so that inputs just beyond the old one meet as many splines as those within.
+
+    Raises:
+        ValueError: no such way, or a layer has another basis.
+    """
+    if how not in REFINEMENTS:
+        raise ValueError(f"how={how!r} must be one of {', '.join(REFINEMENTS)}")
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, KANLinear):
+            model.set_submodule(name, refine(layer, *_new_grid(layer.basis, how)))
+
+
+def _new_grid(basis: Basis, how: str) -> tuple[int, tuple[float, float]]:
+    """The number of intervals and the range that ``refine`` takes."""
+    if not isinstance(basis, BSpline):
+        raise ValueError(f"how={how!r}: the basis of each layer, {basis}, must be a BSpline")
+    low, high = basis.grid_range
+    if how == "finer":
+        return 2 * basis.grid_size, (low, high)
+    reach = basis.spline_order * (high - low) / basis.grid_size
+    return basis.grid_size + 2 * basis.spline_order, (low - reach, high + reach)
 
 
 def _count(met: list[Tensor], basis: BSpline, _: nn.Module, x: tuple[Tensor]) -> None:

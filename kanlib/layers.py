@@ -12,14 +12,21 @@ Shapes: N inputs in a batch, I input features, O output features, M basis functi
 """
 
 import math
-from numbers import Real
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
 
-from kanlib import splines
-from kanlib.bases import BASE_FUNCTIONS, Basis, BSpline
+from kanlib.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
 from kanlib.product import KANProduct, edge_features
+
+
+class LayerOptions(TypedDict, total=False):
+    """What describes the functions on the edges, or nodes, of a layer; see ``KANLinear``."""
+
+    basis: Basis
+    base: str
+    init_noise: float
 
 
 class KANLinear(nn.Module):
@@ -36,7 +43,7 @@ class KANLinear(nn.Module):
         out_features: O >= 1.
         basis: the family of functions on each edge. Default: cubic B-splines, 5 intervals on
             [-1, 1]; inputs beyond the extended grid [-2.2, 2.2] see the base function alone.
-        base: "silu" or "identity".
+        base: "silu", "identity" or "zero" (splines alone; ``weight[:, 0]`` has no effect then).
         separate_scale: keep s_oi as a parameter of its own, ``spline_scale``, as efficient-kan and
             the paper do (arXiv 2410.02077). It adds no function, but slows the splines' training
             under Adam; the default multiplies it into the coefficients once, at the start.
@@ -65,17 +72,10 @@ class KANLinear(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        noise = isinstance(init_noise, Real) and 0 <= init_noise < math.inf
-        for name, value, valid, rule in (
-            ("in_features", in_features, _is_size(in_features), "an integer >= 1"),
-            ("out_features", out_features, _is_size(out_features), "an integer >= 1"),
-            ("basis", basis, _is_size(getattr(basis, "size", None)), "a basis, as BSpline()"),
-            ("base", base, base in BASE_FUNCTIONS, f"one of {sorted(BASE_FUNCTIONS)}"),
-            ("separate_scale", separate_scale, type(separate_scale) is bool, "True or False"),
-            ("init_noise", init_noise, noise, "finite and >= 0"),
-        ):
-            if not valid:
-                raise ValueError(f"KANLinear: {name}={value!r} must be {rule}")
+        check_sizes("KANLinear", in_features=in_features, out_features=out_features)
+        check_functions("KANLinear", basis, base, init_noise)
+        if type(separate_scale) is not bool:
+            raise ValueError(f"KANLinear: separate_scale={separate_scale!r} must be True or False")
         self.in_features = in_features
         self.out_features = out_features
         self.basis = basis
@@ -91,14 +91,10 @@ class KANLinear(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw fresh weights from torch's global generator (see the class for the distribution)."""
-        points = self.basis.points
-        shape = (len(points), self.out_features, self.in_features)
-        noise = torch.rand(shape, device=self.weight.device) - 0.5
-        noise *= self.init_noise / max(len(points) - 1, 1)
-        values = self.basis.values(points[:, None]).squeeze(-1)  # (P, M)
-        coefficients = splines.fit_coefficients(values.T.to(noise.device), noise)  # (M, O, I)
+        shape = (self.out_features, self.in_features)
+        coefficients = noisy_coefficients(self.basis, self.init_noise, shape, self.weight.device)
         bound = 1 / math.sqrt(self.in_features)
-        scale = torch.empty(shape[1:], device=self.weight.device).uniform_(-bound, bound)
+        scale = torch.empty(shape, device=self.weight.device).uniform_(-bound, bound)
         if self.spline_scale is None:
             coefficients *= scale
         else:
@@ -159,7 +155,3 @@ class KANLinear(nn.Module):
             f"{self.in_features}, {self.out_features}, basis={self.basis}, base={self.base!r}, "
             f"separate_scale={self.spline_scale is not None}"
         )
-
-
-def _is_size(value: object) -> bool:
-    return type(value) is int and value >= 1

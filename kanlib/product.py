@@ -86,9 +86,7 @@ class KANProduct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Gradients of x, weight and scale; an error where a second derivative is asked for."""
-        if torch.is_grad_enabled():  # create_graph: a second derivative would else be a silent 0
-            grads = tuple(grad.detach().requires_grad_() for grad in grads)
-        return KANProduct.gradients(ctx, *grads)
+        return KANProduct.gradients(ctx, *_once(grads))
 
     @staticmethod
     @once_differentiable
@@ -116,6 +114,39 @@ class KANProduct(torch.autograd.Function):
         if per_feature is not None:
             grad_x = _input_gradient(per_feature.view_as(features), x, ctx.basis, ctx.base)
         return grad_x, grad_weight, grad_scale, None, None
+
+
+class NodeFunctions(torch.autograd.Function):
+    """sum_m w_mi f_m(x_i), a function of its own for each input; closed-form gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, basis: Basis, base: str) -> Tensor:
+        """Inputs (N, I) and weight (1 + M, I) -> (N, I)."""
+        features = edge_features(x, basis, base)
+        ctx.basis, ctx.base = basis, base
+        ctx.save_for_backward(x, weight, features)
+        return (features * weight).sum(1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Gradients of x and weight; an error where a second derivative is asked for."""
+        return NodeFunctions.gradients(ctx, *_once(grads))
+
+    @staticmethod
+    @once_differentiable
+    def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """The closed forms, as for ``KANProduct``."""
+        x, weight, features = ctx.saved_tensors
+        grad = grads[0].unsqueeze(1)  # (N, 1, I)
+        grad_x = _input_gradient(grad * weight, x, ctx.basis, ctx.base)
+        return grad_x, (grad * features).sum(0), None, None
+
+
+def _once(grads: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """``grads`` such that a second derivative (create_graph) is an error, not a silent 0."""
+    if not torch.is_grad_enabled():
+        return grads
+    return tuple(grad.detach().requires_grad_() for grad in grads)
 
 
 def _unscale(grad: Tensor, weight: Tensor, scale: Tensor, grad_scale: Tensor) -> None:

@@ -2,8 +2,8 @@
 
 Needs ``runs.py``, and pandas for ``load_records``. Tables and figures read nothing but records.
 
-A record is one JSON file, named by the parameters of its run, with an .npz file of the same name
-beside it for the pictures. Both are written to a temporary name and renamed, the record last.
+A record is one JSON file named by its run's parameters, with an .npz file of arrays beside it. Both
+are written to a temporary name and renamed, the record last.
 """
 
 import json
@@ -106,7 +106,7 @@ def save_record(
     Args:
         record: to be written as JSON.
         results_dir: folder that holds runs/; made if missing.
-        arrays: by name, for the .npz file beside the record.
+        arrays: what figures need, by name, for the .npz file.
 
     Returns:
         The path of the record.
@@ -152,8 +152,8 @@ def load_record(path: str | Path) -> Record:
         record = Record.model_validate_json(text)
     except ValidationError as error:
         raise ValueError(f"{path} is not a valid record: {explain(error, [])}; {CURE}") from None
-    lacking = _lacking(json.loads(text), record.model_dump(mode="json", exclude={"run": LATER}))
-    if lacking:
+    later: Any = {"run": LATER, "training": {"refine"}}
+    if lacking := _lacking(json.loads(text), record.model_dump(exclude=later)):
         raise ValueError(f"{path} is not a valid record: it lacks {', '.join(lacking)}; {CURE}")
     return record
 

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kanlib.autoencoders import Autoencoder
 from kanlib.baselines import build_model
+from kanlib.bases import BSpline
+from kanlib.layers import LayerOptions
 from kanlib.training import TrainingConfig, preset
 
 STRICT = ConfigDict(
@@ -23,7 +25,16 @@ STRICT = ConfigDict(
     revalidate_instances="always",  # else a NaN in a metric is found only when read again
 )
 # Parameters that older records lack; their defaults are what was run.
-LATER = {"output"}
+LATER = {
+    "output",
+    "decay",
+    "grid_size",
+    "spline_order",
+    "grid_range",
+    "base",
+    "init_noise",
+    "refine",
+}
 Positive = Annotated[int, Field(ge=1)]
 
 MODEL_NAMES = {
@@ -31,6 +42,7 @@ MODEL_NAMES = {
     "kan-pure": "KAN layers alone",
     "conv": "CNN",
     "mlp": "MLP",
+    "spline-mlp": "Spline MLP",
     "pca": "PCA",
 }
 _SHORT = reprlib.Repr()  # the value of an error may be as large as a file makes it
@@ -43,18 +55,26 @@ class Run(BaseModel):
 
     Attributes:
         dataset: "digits", "mnist", "cifar10", "svhn", "folder", or the name of an image folder.
-        model: "kan", "kan-pure", "conv", "mlp" or "pca".
+        model: "kan", "kan-pure", "conv", "mlp", "spline-mlp" or "pca".
         bottleneck: size of the code, 1 to the number of values in an image.
         seed: of the weights and of the order of the batches, >= 0.
         preset: "paper" (its text) or "authors" (their code): the training settings.
-        hidden: hidden width of "kan" and "mlp"; None: the bottleneck's, as in the paper.
-        match_parameters: widen "mlp" or "conv" to the parameter count of "kan".
+        hidden: hidden width of "kan" and the MLPs; None: the bottleneck's, as in the paper. For
+            "kan-pure" the width of a second KAN layer on each side; None: none.
+        match_parameters: widen an MLP or "conv" to the parameter count of "kan".
         separate_scale: keep the spline scale as a parameter, as in the paper.
         output: "tanh" or "linear" activation of the output; None: the model's own.
-        learning_rate: None: as the preset says. Likewise the three below.
+        learning_rate: None: as the preset says. Likewise the four below.
         weight_decay: >= 0.
         epochs: >= 1.
         batch_size: >= 1.
+        decay: factor on the learning rate after each epoch, in (0, 1].
+        grid_size: intervals of the B-splines' grid; 5 in the paper, as all splines' settings here.
+        spline_order: their degree, 1 to 5.
+        grid_range: the grid is on [-grid_range, grid_range].
+        base: "silu", "identity" or "zero", the function beside the splines.
+        init_noise: amplitude of the splines' initial noise, >= 0.
+        refine: "finer" or "longer" grid after half of the epochs (``kanlib.grids.refine_model``).
 
     Raises:
         ValueError: a parameter is unknown, missing, of the wrong type or out of range.
@@ -63,7 +83,7 @@ class Run(BaseModel):
     model_config = STRICT
 
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "digits"
-    model: Literal["kan", "kan-pure", "conv", "mlp", "pca"] = "kan"
+    model: Literal["kan", "kan-pure", "conv", "mlp", "spline-mlp", "pca"] = "kan"
     bottleneck: Positive = 8
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     preset: Literal["paper", "authors"] = "paper"
@@ -75,6 +95,13 @@ class Run(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     epochs: Positive | None = None
     batch_size: Positive | None = None
+    decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    grid_size: Positive = 5
+    spline_order: Annotated[int, Field(ge=1, le=5)] = 3
+    grid_range: Annotated[float, Field(gt=0)] = 1.0
+    base: Literal["silu", "identity", "zero"] = "silu"
+    init_noise: Annotated[float, Field(ge=0)] = 0.1
+    refine: Literal["finer", "longer"] | None = None
 
     def __init__(self, **parameters: Any) -> None:
         try:
@@ -95,6 +122,8 @@ class Run(BaseModel):
             ValueError: the bottleneck is larger than the image, or a parameter does not fit the
                 model.
         """
+        if self.refine and not self.model.startswith("kan"):
+            raise ValueError(f"refine={self.refine!r} has no meaning for model={self.model!r}")
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             return build_model(
@@ -106,7 +135,17 @@ class Run(BaseModel):
                 separate_scale=self.separate_scale,
                 output=self.output,
                 dataset=self.dataset,
+                **self._splines(),
             )
+
+    def _splines(self) -> LayerOptions:
+        """What ``build_model`` is to know of the splines; nothing if they are the paper's."""
+        own = {"grid_size", "spline_order", "grid_range", "base", "init_noise"}
+        if not self.model_dump(exclude_defaults=True, include=own):
+            return {}
+        ends = (-self.grid_range, self.grid_range)
+        basis = BSpline(self.grid_size, self.spline_order, ends)
+        return {"basis": basis, "base": self.base, "init_noise": self.init_noise}
 
     def path(self, results_dir: str | Path) -> Path:
         """Where the record of this run lies: results_dir/runs/<dataset>/<model>/<...>.json."""

@@ -1,6 +1,6 @@
 """Training an autoencoder: one loop for every model.
 
-Needs ``data.py`` and ``baselines.py``; ``evaluation.py`` comes next.
+Needs ``reconstruction.py``, ``baselines.py`` and ``grids.py``; ``evaluation.py`` comes next.
 """
 
 import math
@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Real
 
@@ -18,8 +19,11 @@ from tqdm.auto import tqdm
 from kanlib.autoencoders import Autoencoder
 from kanlib.baselines import MODELS, PCA
 from kanlib.data import Images
+from kanlib.grids import REFINEMENTS, refine_model
+from kanlib.reconstruction import check_images, reconstruction_error
 
 PRESETS = ("paper", "authors")
+OnStep = Callable[[Autoencoder, torch.Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class TrainingConfig:
         epochs: >= 1.
         batch_size: images a step, >= 1.
         decay: in (0, 1].
+        refine: "finer" or "longer": after half of the epochs all KAN layers are put on such a grid
+            (see ``kanlib.grids.refine_model``), with a fresh optimizer. None: never.
 
     Raises:
         ValueError: an argument is out of range.
@@ -44,6 +50,7 @@ class TrainingConfig:
     epochs: int = 10
     batch_size: int = 64
     decay: float = 0.8
+    refine: str | None = None
 
     def __post_init__(self) -> None:
         for name, kind, valid, rule in (
@@ -56,6 +63,11 @@ class TrainingConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, kind) or not valid(value):
                 raise ValueError(f"TrainingConfig: {name}={value!r} must be {rule}")
+        if self.refine is not None and self.refine not in REFINEMENTS:
+            raise ValueError(
+                f"TrainingConfig: refine={self.refine!r} must be None or one of "
+                f"{', '.join(REFINEMENTS)}"
+            )
 
 
 def preset(name: str, model: str, dataset: str) -> TrainingConfig:
@@ -106,6 +118,7 @@ def train(
     config: TrainingConfig,
     *,
     seed: int = 0,
+    on_step: OnStep | None = None,
 ) -> History:
     """Train ``model`` in place on ``images.train``, on the device on which both are.
 
@@ -118,6 +131,8 @@ def train(
         images: the data.
         config: optimizer settings.
         seed: of the shuffling.
+        on_step: called at each step with the model, whose parameters have their gradients then, and
+            the loss, a tensor (); see ``kanlib.steplog``.
 
     Raises:
         TrainingDiverged: a loss is infinite or NaN; names epoch and step.
@@ -131,10 +146,7 @@ def train(
         history.seconds = time.perf_counter() - start
         history.peak_memory = _peak_memory(images.train.images.device)
         return history
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, config.decay)
+    optimizer, schedule = _optimizer(model, config, config.learning_rate)
     shuffle = torch.Generator().manual_seed(seed)
     # tqdm's bar for notebooks does not read the variable itself.
     silent = bool(os.environ.get("TQDM_DISABLE"))
@@ -142,7 +154,10 @@ def train(
     with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         for epoch in bar:
             start = time.perf_counter()
-            losses = _train_epoch(model, images, config.batch_size, optimizer, shuffle)
+            if config.refine and epoch == config.epochs // 2:
+                refine_model(model, config.refine)
+                optimizer, schedule = _optimizer(model, config, optimizer.param_groups[0]["lr"])
+            losses = _train_epoch(model, images, config.batch_size, optimizer, shuffle, on_step)
             history.train_loss.append(_mean_loss(losses, epoch, config))
             history.seconds += time.perf_counter() - start
             history.test_loss.append(reconstruction_error(model, images.test.images))
@@ -152,23 +167,13 @@ def train(
     return history
 
 
-def check_images(model: Autoencoder, images: Images) -> None:
-    """Refuse images before anything is computed with them.
-
-    Raises:
-        ValueError: a split has NaN or infinite values, or the model does not take and return
-            images of its shape and dtype.
-    """
-    for name, pixels in (("train", images.train.images), ("test", images.test.images)):
-        if not torch.stack(pixels.aminmax()).isfinite().all():  # needs no memory of their size
-            raise ValueError(f"images.{name} has NaN or infinite values; there must be none")
-        try:
-            reconstruction_error(model, pixels[:1])
-        except RuntimeError as error:
-            raise ValueError(
-                f"images.{name} of shape {tuple(pixels.shape)} and {pixels.dtype} must fit the "
-                f"model: {error}"
-            ) from error
+def _optimizer(
+    model: Autoencoder, config: TrainingConfig, learning_rate: float
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.ExponentialLR]:
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    return optimizer, torch.optim.lr_scheduler.ExponentialLR(optimizer, config.decay)
 
 
 def _train_epoch(
@@ -177,6 +182,7 @@ def _train_epoch(
     batch_size: int,
     optimizer: torch.optim.Optimizer,
     shuffle: torch.Generator,
+    on_step: OnStep | None,
 ) -> torch.Tensor:
     """One pass over the training images; the loss of every step, (steps,), on their device."""
     pixels = images.train.images
@@ -189,6 +195,8 @@ def _train_epoch(
         loss = nn.functional.mse_loss(model(x), x)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if on_step is not None:
+            on_step(model, loss.detach())
         optimizer.step()
         losses[step] = loss.detach()  # no .item(): it would make a GPU wait at each step
     return losses
@@ -203,39 +211,6 @@ def _mean_loss(losses: torch.Tensor, epoch: int, config: TrainingConfig) -> floa
             f"of {len(losses)}; try a learning_rate below {config.learning_rate}"
         )
     return losses.mean(dtype=torch.float64).item()
-
-
-@torch.inference_mode()
-def reconstruction_error(model: Autoencoder, images: torch.Tensor, batch_size: int = 1024) -> float:
-    """Mean squared error over all pixels of ``images`` (N, C, H, W), accumulated in float64.
-
-    Raises:
-        ValueError: see ``batches``; or the model returns images of another shape.
-    """
-    model.eval()
-    total = torch.zeros((), dtype=torch.float64, device=images.device)
-    for batch in batches(images, batch_size):
-        made = model(batch)
-        if made.shape != batch.shape:  # might be broadcast to a wrong number
-            raise ValueError(
-                f"model returns shape {tuple(made.shape)} for images of shape "
-                f"{tuple(batch.shape)}; the two must be equal"
-            )
-        total += (made - batch).square_().sum(dtype=torch.float64)
-    return total.item() / images.numel()
-
-
-def batches(images: torch.Tensor, batch_size: int) -> tuple[torch.Tensor, ...]:
-    """``images`` (N, ...) in parts of ``batch_size``, the last of which may be smaller.
-
-    Raises:
-        ValueError: there are no images, or ``batch_size`` is no integer >= 1.
-    """
-    if len(images) == 0:
-        raise ValueError(f"images of shape {tuple(images.shape)} must be at least one")
-    if type(batch_size) is not int or batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r} must be an integer >= 1")
-    return images.split(batch_size)
 
 
 def _peak_memory(device: torch.device) -> int:

@@ -6,8 +6,10 @@ import math
 import pytest
 import torch
 
-from kanlib import KANLinear, count_parameters
-from kanlib.autoencoders import conv, kan, kan_pure, match_parameters, mlp
+from kanlib import BSpline, KANLinear, count_parameters
+from kanlib.activations import SplineActivation
+from kanlib.autoencoders import kan, kan_pure, match_parameters, mlp
+from kanlib.convolutional import conv
 
 MNIST, COLOUR = (1, 28, 28), (3, 32, 32)
 
@@ -31,6 +33,14 @@ def dense(inputs: int, outputs: int) -> int:
         (lambda: kan(MNIST, 9, 20), 2 * 784 * 20 * 10 + dense(20, 9) + dense(9, 20)),
         (lambda: kan_pure(COLOUR, 72), 2 * 3072 * 72 * 10),
         (lambda: kan_pure(COLOUR, 72, separate_scale=False), 2 * 3072 * 72 * 9),
+        (lambda: kan_pure(MNIST, 9, 20), 2 * (784 * 20 + 20 * 9) * 10),
+        (lambda: kan_pure(MNIST, 9, basis=BSpline(20, 2)), 2 * 784 * 9 * (22 + 2)),
+        (
+            lambda: mlp(
+                MNIST, 9, 20, SplineActivation
+            ),  # G + k coefficients and the base's, a node
+            dense(784, 20) + dense(20, 9) + dense(9, 20) + dense(20, 784) + 2 * 20 * 9,
+        ),
         (
             lambda: mlp(MNIST, 9, 20),
             dense(784, 20) + dense(20, 9) + dense(9, 20) + dense(20, 784),

@@ -36,7 +36,8 @@ from kanlib import (
     tables,
     verdicts,
 )
-from kanlib.autoencoders import Autoencoder, conv, kan, match_parameters
+from kanlib.autoencoders import Autoencoder, kan, match_parameters
+from kanlib.convolutional import conv
 from kanlib.data import Images, Split, load_images
 from kanlib.evaluation import evaluate, knn_score, picture_arrays
 from kanlib.experiments import read_parameters
@@ -383,6 +384,13 @@ NOTEBOOKS = {
         ("weight_decay", -1.0, ValueError),
         ("epochs", 0, ValueError),
         ("batch_size", 0, ValueError),
+        ("decay", 1.5, ValueError),
+        ("grid_size", 0, ValueError),
+        ("spline_order", 6, ValueError),
+        ("grid_range", 0.0, ValueError),
+        ("base", "relu", ValueError),
+        ("init_noise", -0.1, ValueError),
+        ("refine", "shorter", ValueError),
         ("data_root", 5, TypeError),
         ("results_dir", 5, TypeError),
         ("device", 5, TypeError),

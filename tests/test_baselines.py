@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA as SklearnPCA
 
-from kanlib import MODELS, PCA, build_model, count_parameters
+from kanlib import MODELS, PCA, BSpline, build_model, count_parameters
 from kanlib.training import reconstruction_error
 
 MNIST, COLOUR = (1, 28, 28), (3, 32, 32)
@@ -126,12 +126,17 @@ def test_an_output_is_bounded_by_tanh_or_free(name, match):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("KAN", {}, "model='KAN' must be one of kan, kan-pure, conv, mlp, pca"),
+        ("KAN", {}, "model='KAN' must be one of kan, kan-pure, conv, mlp, spline-mlp, pca"),
         ("conv", {"hidden": 9}, "hidden=9 has no meaning for model='conv'"),
         ("pca", {"hidden": 9}, "hidden=9 has no meaning for model='pca'"),
-        ("kan-pure", {"hidden": 9}, "hidden=9 has no meaning for model='kan-pure'"),
+        (
+            "mlp",
+            {"base": "zero"},
+            "base='zero' has no meaning for model='mlp', which has no splines",
+        ),
+        ("conv", {"basis": BSpline(9)}, r"basis=BSpline\(.* has no meaning for model='conv'"),
         ("mlp", {"hidden": 9, "match_parameters": True}, "hidden=9 .* match_parameters=True"),
-        ("kan", {"match_parameters": True}, "match_parameters=True has a meaning for mlp and conv"),
+        ("kan", {"match_parameters": True}, "meaning for mlp, spline-mlp and conv, not 'kan'"),
         ("pca", {"match_parameters": True}, "match_parameters=True .* not 'pca'"),
         ("pca", {"output": "tanh"}, "output='tanh' has no meaning for model='pca'"),
         ("kan", {"output": "relu"}, "activation='relu' must be 'tanh' or 'linear'"),

@@ -7,7 +7,7 @@ from torch import nn
 from kanlib import build_model, evaluation
 from kanlib.autoencoders import Autoencoder
 from kanlib.data import Images, Split
-from kanlib.evaluation import evaluate, knn_score, picture_arrays
+from kanlib.evaluation import coverage_array, evaluate, knn_score, picture_arrays
 from kanlib.training import reconstruction_error
 
 
@@ -153,3 +153,11 @@ def test_pictures_show_the_first_test_image_of_each_class_and_the_liveliest_edge
 def test_a_model_without_kan_layers_has_no_edges(few_digits):
     arrays = picture_arrays(build_model("mlp", few_digits.shape, 4), few_digits)
     assert sorted(arrays) == ["originals", "reconstructions"]
+
+
+def test_coverage_has_a_row_for_each_kan_layer(few_digits: Images):
+    rows = coverage_array(build_model("kan", few_digits.shape, 4), few_digits)
+    assert rows.shape == (2, 3)
+    assert rows.sum(1) == pytest.approx([1, 1])
+    assert rows[0] == pytest.approx([1, 0, 0])  # pixels lie in [-1, 1]
+    assert coverage_array(build_model("mlp", few_digits.shape, 4), few_digits).shape == (0, 3)

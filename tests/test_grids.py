@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from kanlib import BSpline, Chebyshev, KANLinear, coverage, refine
-from kanlib.grids import Coverage
+from kanlib.autoencoders import kan_pure
+from kanlib.grids import Coverage, refine_model
 
 CUBIC = BSpline()  # 5 intervals of 0.4 on [-1, 1]; the extended grid ends at 2.2
 
@@ -96,3 +97,24 @@ def test_what_is_no_layer_is_refused():
         coverage("kan", torch.zeros(1, 3))  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match=r"refine: layer=Linear.* must be a KANLinear"):
         refine(nn.Linear(3, 2), 5)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("how", ["finer", "longer"])
+def test_a_refined_model_computes_the_same(how):
+    model = kan_pure((1, 4, 4), 3).double()
+    x = torch.rand(20, 1, 4, 4, dtype=torch.float64) * 2 - 1
+    before = model(x)
+    refine_model(model, how)
+    torch.testing.assert_close(model(x), before, rtol=0, atol=1e-9)
+    basis = model.encoder[1].basis
+    assert (basis.grid_size, basis.grid_range) == {
+        "finer": (10, (-1.0, 1.0)),
+        "longer": (11, (pytest.approx(-2.2), pytest.approx(2.2))),
+    }[how]
+
+
+def test_refine_model_names_what_is_wrong():
+    with pytest.raises(ValueError, match="how='wider' must be one of finer, longer"):
+        refine_model(nn.Sequential(KANLinear(2, 2)), "wider")
+    with pytest.raises(ValueError, match=r"the basis of each layer, Chebyshev.* must be a BSpline"):
+        refine_model(nn.Sequential(KANLinear(2, 2, basis=Chebyshev())), "finer")

@@ -285,7 +285,7 @@ def test_on_cuda_it_computes_the_same():
         ({"in_features": 2.0}, "in_features=2.0 must be"),
         ({"out_features": -1}, "out_features=-1 must be"),
         ({"out_features": True}, "out_features=True must be"),
-        ({"base": "relu"}, r"base='relu' must be one of \['identity', 'silu'\]"),
+        ({"base": "relu"}, r"base='relu' must be one of \['identity', 'silu', 'zero'\]"),
         ({"init_noise": -0.1}, "init_noise=-0.1 must be finite and >= 0"),
         ({"init_noise": float("nan")}, "init_noise=nan must be"),
     ],

@@ -112,7 +112,9 @@ def test_papermill_turns_every_parameter_into_a_record(tmp_path):
     wanted = {
         "dataset": "digits", "model": "kan", "bottleneck": 3, "seed": 5, "preset": "authors",
         "hidden": 7, "match_parameters": False, "separate_scale": False, "output": "tanh",
-        "learning_rate": 0.02, "weight_decay": 0.01, "epochs": 2, "batch_size": 32,
+        "learning_rate": 0.02, "weight_decay": 0.01, "epochs": 2, "batch_size": 32, "decay": 0.5,
+        "grid_size": 4, "spline_order": 2, "grid_range": 2.0, "base": "identity",
+        "init_noise": 0.3, "refine": "finer",
     }  # fmt: skip
     done = papermill(tmp_path, "-y", json.dumps(wanted))
     assert done.returncode == 0, done.stderr[-2000:]
@@ -122,7 +124,11 @@ def test_papermill_turns_every_parameter_into_a_record(tmp_path):
     assert len(record.history.test_loss) == 2
     assert record.training.batch_size == 32
     assert 0.0 < record.evaluation.test_mse < 1.0
-    assert load_arrays(run.path(tmp_path))["reconstructions"].shape == (10, 1, 8, 8)
+    arrays = load_arrays(run.path(tmp_path))
+    assert arrays["reconstructions"].shape == (10, 1, 8, 8)
+    steps = 2 * 45  # 1,437 images, 32 a step
+    assert arrays["step_loss"].shape == arrays["gradient_norm"].shape == (steps // 10,)
+    assert arrays["coverage_before"].shape == arrays["coverage_after"].shape == (2, 3)
 
 
 @pytest.mark.slow

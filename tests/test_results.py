@@ -87,6 +87,7 @@ def test_a_record_can_be_read_without_the_library(saved):
         "epochs": 10,
         "batch_size": 64,
         "decay": 0.8,
+        "refine": None,
     }
 
 

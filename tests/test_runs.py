@@ -21,7 +21,10 @@ KNOWN = (
     ("parameters", "message"),
     [
         ({"bottlneck": 9}, f"bottlneck is not a known name; the known ones are {KNOWN}"),
-        ({"model": "KAN"}, "model='KAN': .* 'kan', 'kan-pure', 'conv', 'mlp' or 'pca'"),
+        (
+            {"model": "KAN"},
+            "model='KAN': .* 'kan', 'kan-pure', 'conv', 'mlp', 'spline-mlp' or 'pca'",
+        ),
         ({"model": None}, "model=None"),
         ({"preset": "text"}, "preset='text': .* 'paper' or 'authors'"),
         ({"bottleneck": 0}, "bottleneck=0: .* greater than or equal to 1"),
@@ -69,7 +72,7 @@ RATES = st.none() | st.floats(min_value=1e-300, max_value=1e300)
 COUNTS = st.none() | st.integers(1, 10**6)
 PARAMETERS = {
     "dataset": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,12}", fullmatch=True),
-    "model": st.sampled_from(["kan", "kan-pure", "conv", "mlp", "pca"]),
+    "model": st.sampled_from(["kan", "kan-pure", "conv", "mlp", "spline-mlp", "pca"]),
     "bottleneck": st.integers(1, 10**6),
     "seed": st.integers(0, 2**31 - 1),
     "preset": st.sampled_from(["paper", "authors"]),
@@ -81,6 +84,13 @@ PARAMETERS = {
     "weight_decay": RATES,
     "epochs": COUNTS,
     "batch_size": COUNTS,
+    "decay": st.none() | st.floats(min_value=0, max_value=1, exclude_min=True),
+    "grid_size": st.integers(1, 10**6),
+    "spline_order": st.integers(1, 5),
+    "grid_range": st.floats(min_value=1e-300, max_value=1e300),
+    "base": st.sampled_from(["silu", "identity", "zero"]),
+    "init_noise": st.floats(min_value=0, max_value=1e300),
+    "refine": st.sampled_from([None, "finer", "longer"]),
 }
 
 

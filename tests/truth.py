@@ -57,7 +57,8 @@ def layer_outputs(layer: KANLinear, x: Tensor) -> Array:
         scale = layer.spline_scale.detach().double().numpy()
     y = np.zeros((len(rows), layer.out_features))
     for i in range(layer.in_features):
-        base = rows[:, i] / (1 + np.exp(-rows[:, i])) if layer.base == "silu" else rows[:, i]
+        bases = {"silu": rows[:, i] / (1 + np.exp(-rows[:, i])), "identity": rows[:, i], "zero": 0}
+        base = bases[layer.base]
         functions = basis_values(layer.basis, rows[:, i])  # (N, M)
         for o in range(layer.out_features):
             y[:, o] += weight[o, 0, i] * base + scale[o, i] * (functions @ weight[o, 1:, i])
