@@ -1,21 +1,22 @@
-"""Images by name: bundled digits, torchvision's data sets, or any folder of images.
+"""Images by name: bundled digits, torchvision's data sets, any folder of images; windows of series.
 
-Needs torch; torchvision, scikit-learn and Pillow are imported when something is decoded.
+Needs torch; torchvision, scikit-learn, Pillow and pandas are imported when something is decoded.
 ``training.py`` draws its batches from here. ``python -m kanlib.data NAME`` finds, decodes and
 checks a data set ahead of a run.
 
 A name is looked for, in this order, as image folders ``<root>/<name>/{train,test}/<class>/*``, as
-torchvision's own files in ``<root>``, and as torchvision's download into the cache folder. What is
-decoded once is kept there as arrays, under a key made of its files' names, sizes and times.
+windows ``<root>/<name>/{train,test}.csv`` (see ``series.py``), as torchvision's own files in
+``<root>``, and as torchvision's download into the cache folder. What is decoded once is kept there
+as arrays, under a key made of its files' names, sizes and times.
+
+A window of T values in C channels is an image of height 1, (C, 1, T). All that holds for images
+holds for windows: one road from the files to the record, the same models, the same measures.
 """
 
 import hashlib
-import json
 import math
 import os
-import shutil
 import sys
-import tempfile
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +27,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kanlib import sources
-from kanlib.sources import Arrays, Source
+from kanlib import decoded, series, sources
+from kanlib.sources import Source
 
 Shape = tuple[int, int, int]
 
@@ -37,7 +38,7 @@ class Split:
     """Images and their labels.
 
     Attributes:
-        images: (N, C, H, W) float32 in [-1, 1].
+        images: (N, C, H, W) float32 in [-1, 1]; windows to test on may exceed it.
         labels: (N,) int64, 0 .. classes - 1.
 
     Raises:
@@ -73,7 +74,7 @@ class Images:
         train: to train on, and to fit classifiers on.
         test: to report on; no choice may depend on it.
         classes: names of the classes, in label order.
-        fingerprint: SHA-256 of all pixels and labels.
+        fingerprint: SHA-256 of all values and labels.
     """
 
     name: str
@@ -105,15 +106,20 @@ def load_images(
     Args:
         name: "digits" (1,797 8 x 8 digits that scikit-learn bundles, split 4 : 1 by class with a
             fixed seed), "mnist", "cifar10", "svhn", "folder" (``root`` itself holds train/<class>/
-            and test/<class>/), or the name of such a folder in ``root``.
+            and test/<class>/), or the name of such a folder in ``root``. Windows of time series:
+            "GunPoint", "ItalyPowerDemand" (by aeon), "series" (``root`` itself holds train.csv and
+            test.csv: a window a row, a column ``label``, the others its values in time), or the
+            name of such a folder in ``root``.
         root: where the data are; None: the environment variable ``KANLIB_DATA``.
         cache: where downloads and decoded arrays are kept; None: the user's cache folder.
 
     Returns:
-        All images as float32 in [-1, 1], (x - 0.5) / 0.5 of pixels x in [0, 1].
+        All images as float32 in [-1, 1], (x - 0.5) / 0.5 of pixels x in [0, 1]. Windows likewise,
+        by the one affine map that takes the training values to [-1, 1].
 
     Raises:
         FileNotFoundError: no such data here, and none could be downloaded; says where it looked.
+        ModuleNotFoundError: aeon is not installed.
         ValueError: the data are corrupt, incomplete or of mixed shapes; names the culprit.
     """
     if name == "digits":
@@ -122,9 +128,10 @@ def load_images(
         raise ValueError(f"dataset={name!r} must be the name of a data set, not a path; see root")
     cache = Path(cache or _user_cache())
     root = root or os.environ.get("KANLIB_DATA")
-    source = sources.find(name, Path(root) if root else None, cache)
-    decoded = cache / "decoded" / f"{name}-{source.key[:16]}"
-    arrays, classes, hashes = _read_cache(decoded) or _decode(name, source, decoded)
+    folder = Path(root) if root else None
+    source = series.find(name, folder) or sources.find(name, folder, cache)
+    kept = cache / "decoded" / f"{name}-{source.key[:16]}"
+    arrays, classes, hashes = decoded.read(kept) or _decode(name, source, kept)
     return Images(
         name,
         _to_split(arrays["train_images"], arrays["train_labels"]),
@@ -155,19 +162,18 @@ def _digits() -> Images:
         Split(train, train_labels.long()),
         Split(test, test_labels.long()),
         tuple(str(digit) for digit in bunch.target_names),
-        _fingerprint({str(i): _hash(part) for i, part in enumerate(parts)}),
+        _fingerprint({str(i): decoded.digest(part) for i, part in enumerate(parts)}),
     )
 
 
 def _to_split(images: NDArray[np.generic], labels: NDArray[np.generic]) -> Split:
-    scaled = torch.from_numpy(images).float().div_(127.5).sub_(1)
-    return Split(scaled, torch.from_numpy(labels))
+    pixels = torch.from_numpy(images)
+    if pixels.dtype == torch.uint8:
+        pixels = pixels.float().div_(127.5).sub_(1)
+    return Split(pixels, torch.from_numpy(labels))
 
 
-_Decoded = tuple[Arrays, tuple[str, ...], dict[str, str]]  # arrays, class names, array hashes
-
-
-def _decode(name: str, source: Source, target: Path) -> _Decoded:
+def _decode(name: str, source: Source, target: Path) -> decoded.Decoded:
     """Decode, check and cache."""
     try:
         arrays, classes = source.decode()
@@ -182,47 +188,12 @@ def _decode(name: str, source: Source, target: Path) -> _Decoded:
     for split in ("train", "test"):
         if len(arrays[f"{split}_images"]) != len(arrays[f"{split}_labels"]):
             raise ValueError(f"dataset={name!r} in {source.where}: {split} labels are missing")
-    hashes = {key: _hash(array) for key, array in arrays.items()}
+    hashes = {key: decoded.digest(array) for key, array in arrays.items()}
     try:
-        _write_cache(target, arrays, classes, hashes)
+        decoded.write(target, arrays, classes, hashes)
     except OSError as error:
         warnings.warn(f"decoded images could not be kept in {target}: {error}", stacklevel=3)
     return arrays, classes, hashes
-
-
-def _write_cache(
-    target: Path, arrays: Arrays, classes: tuple[str, ...], hashes: dict[str, str]
-) -> None:
-    """Whole or not at all: written beside the target, then renamed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix="partial-"))
-    try:
-        for key, array in arrays.items():
-            np.save(partial / f"{key}.npy", array)
-        (partial / "meta.json").write_text(json.dumps({"classes": classes, "hashes": hashes}))
-        shutil.rmtree(target, ignore_errors=True)  # a damaged older one
-        os.rename(partial, target)
-    except OSError:
-        if not target.is_dir():  # else another process was first, with the same content
-            raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _read_cache(target: Path) -> _Decoded | None:
-    """Cached arrays, or None where there are none or they are damaged."""
-    try:
-        meta = json.loads((target / "meta.json").read_text())
-        arrays = {key: np.load(target / f"{key}.npy") for key in meta["hashes"]}
-        classes = tuple(meta["classes"])
-    except Exception:  # numpy meets damage with errors of many kinds
-        return None
-    hashes = {key: _hash(array) for key, array in arrays.items()}
-    return (arrays, classes, hashes) if hashes == meta["hashes"] else None
-
-
-def _hash(array: NDArray[np.generic]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def _fingerprint(hashes: dict[str, str]) -> str:
@@ -234,7 +205,7 @@ def main() -> int:
     for name in sys.argv[1:] or ["digits"]:
         try:
             images = load_images(name)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ModuleNotFoundError) as error:
             print(error, file=sys.stderr)
             return 1
         print(

@@ -21,28 +21,37 @@ _NO_GRID: dict[Any, Any] = {"axes.grid": False}
 def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str = "") -> Figure:
     """Images and what the models make of them, one row a model.
 
+    Windows of series, of height 1, are drawn as lines, with the original in grey behind.
+
     Args:
-        originals: (N, C, H, W) in [-1, 1], C = 1 or 3.
-        rows: name -> reconstructions of the same shape; values beyond [-1, 1] are clipped.
+        originals: (N, C, H, W) in [-1, 1], C = 1 or 3, or any C where H = 1.
+        rows: name -> reconstructions of the same shape; pixels beyond [-1, 1] are clipped.
         title: above the images.
 
     Raises:
         ValueError: images of another shape.
     """
     for name, images in {"originals": originals, **rows}.items():
-        if images.shape != originals.shape or images.ndim != 4 or images.shape[1] not in (1, 3):
+        drawable = images.ndim == 4 and (images.shape[1] in (1, 3) or images.shape[2] == 1)
+        if images.shape != originals.shape or not drawable:
             raise ValueError(
                 f"{name}: images of shape {images.shape} must be (N, C, H, W), C = 1 or 3, as the "
                 f"originals, {originals.shape}"
             )
     named = {"original": originals} | dict(rows)
+    windows = originals.shape[2] == 1
     with mpl.rc_context(figures.STYLE | _NO_GRID):
-        size = (0.62 * len(originals) + 2.4, 0.62 * len(named) + 0.5)
-        figure, panels = figures.grid(len(named), len(originals), size)
+        width = 2.4 if windows else 0.62
+        size = (width * len(originals) + 2.4, 0.62 * len(named) + 0.5)
+        figure, panels = figures.grid(len(named), len(originals), size, share=windows)
         for line, (name, images) in zip(panels, named.items(), strict=True):
-            for axes, image in zip(line, images, strict=True):
-                pixels = np.clip(image.astype(float) / 2 + 0.5, 0, 1).transpose(1, 2, 0)
-                axes.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=1)
+            for axes, image, original in zip(line, images, originals, strict=True):
+                if windows:
+                    axes.plot(original[:, 0].T, color="0.75", linewidth=2)  # (T, C)
+                    axes.plot(image[:, 0].T, color="C0", linewidth=1)
+                else:
+                    pixels = np.clip(image.astype(float) / 2 + 0.5, 0, 1).transpose(1, 2, 0)
+                    axes.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=1)
                 axes.set(xticks=[], yticks=[])
                 for spine in axes.spines.values():
                     spine.set_visible(False)

@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-Arrays = dict[
-    str, NDArray[np.generic]
-]  # {train,test}_images (N, C, H, W) uint8, _labels (N,) int64
+# {train,test}_images (N, C, H, W), uint8 or float32 in its final scale; _labels (N,) int64
+Arrays = dict[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ KNOWN = {
     "cifar10": Known((50_000, 10_000), "CIFAR10", "cifar-10-batches-py/*"),
     "svhn": Known((73_257, 26_032), "SVHN", "t*_32x32.mat"),
     "svhn-test10k": Known((7_999, 2_001)),  # the subset of SVHN's test split described in README.md
+    "GunPoint": Known((50, 150)),  # this and the next: windows of the UCR archive, see series.py
+    "ItalyPowerDemand": Known((67, 1_029)),
 }
 
 
@@ -60,6 +61,8 @@ def find(name: str, root: Path | None, cache: Path) -> Source:
             files = (p for split in ("train", "test") for p in (folder / split).rglob("*"))
             return Source(str(folder), _key(folder, files), partial(_decode_folders, folder))
         looked.append(f"{folder}/train/<class>/ and {folder}/test/<class>/")
+        if name != "folder":
+            looked.append(f"{folder}/train.csv and {folder}/test.csv, of windows")
     known = KNOWN.get(name)
     if known and known.torchvision:
         download = cache / "downloads" / name

@@ -46,6 +46,20 @@ def test_images_are_drawn_from_black_to_white():
     assert np.asarray(shown[0]) == pytest.approx(1 - np.asarray(shown[1]))
 
 
+def test_windows_are_drawn_as_lines_over_the_original():
+    windows = np.arange(12.0).reshape(2, 1, 1, 6)
+    figure: Any = panels.reconstructions(windows, {"model": -windows})
+    assert len(figure.axes) == 4
+    drawn = [[list(line.get_ydata()) for line in axes.lines] for axes in figure.axes]
+    first, second = list(range(6)), list(range(6, 12))
+    assert drawn[:2] == [[first, first], [second, second]]
+    assert drawn[2:] == [[first, [-x for x in first]], [second, [-x for x in second]]]
+    two_channels = np.zeros((1, 2, 1, 6))
+    assert len(panels.reconstructions(two_channels, {}).axes[0].lines) == 4
+    with pytest.raises(ValueError, match="must be"):
+        panels.reconstructions(np.zeros((1, 2, 6, 6)), {})
+
+
 def test_confusions_are_shares_of_each_true_class():
     counts = np.array([[3, 1], [0, 10]])
     figure: Any = panels.confusion_matrices({"sound": counts}, ["a", "b"])
