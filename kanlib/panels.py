@@ -1,4 +1,4 @@
-"""Figures of many small panels: images, edge functions, confusions. Nothing is computed here.
+"""Figures of many panels: images, edge functions, confusions, measures. Nothing is computed here.
 
 Needs ``figures.py``, and seaborn.
 """
@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -127,4 +128,34 @@ def confusion_matrices(
             axes.tick_params(length=0, labelsize=8)
         panels[0, 0].set_ylabel("true class")
         figure.suptitle(title)
+    return figure
+
+
+def measures(table: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
+    """Metrics against the size of the code: one line of panels a data set, one column a metric.
+
+    Args:
+        table: columns dataset, label, bottleneck, and each metric and <metric>_sd (bars where not
+            NaN).
+        metrics: column of the table -> what it is, with its unit or range.
+    """
+    sizes = sorted(table["bottleneck"].unique())
+    datasets = list(table["dataset"].unique())
+    with mpl.rc_context(figures.STYLE):
+        size = (4.2 * len(metrics) + 1.6, 3 * len(datasets))
+        figure, panels = figures.grid(len(datasets), len(metrics), size)
+        for line, dataset in zip(panels, datasets, strict=True):
+            here = table[table["dataset"] == dataset]
+            for axes, (metric, ylabel) in zip(line, metrics.items(), strict=True):
+                for label, rows in here.groupby("label", sort=False):
+                    bars, look = rows[f"{metric}_sd"].fillna(0), figures._look(str(label))
+                    axes.errorbar(
+                        rows["bottleneck"], rows[metric], bars, label=label, capsize=3, **look
+                    )
+                axes.set(title=dataset, xscale="log", ylabel=ylabel)
+                figures._plain_ticks(axes, sizes)
+        for axes in panels[-1]:
+            axes.set_xlabel("bottleneck (numbers in the code)")
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", fontsize=8)
     return figure

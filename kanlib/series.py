@@ -11,11 +11,15 @@ has no part in it, and may exceed [-1, 1].
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kanlib.sources import Arrays, Source, _key
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UCR = ("GunPoint", "ItalyPowerDemand")  # of the UCR archive; their files lie in aeon's package
 _LEAST = 3  # as many neighbours as the evaluation asks for
@@ -132,3 +136,33 @@ def _to_arrays(train: Windows, test: Windows) -> tuple[Arrays, tuple[str, ...]]:
         arrays[f"{split}_images"] = scaled[:, :, None]  # (N, C, T) -> (N, C, 1, T)
         arrays[f"{split}_labels"] = np.searchsorted(classes, labels).astype(np.int64)
     return arrays, tuple(str(name) for name in classes)
+
+
+def cylinder_bell_funnel(windows: int, seed: int) -> "pd.DataFrame":
+    """Artificial windows of 128 values in three classes, to try things out with.
+
+    Noise, on which a plateau (cylinder), a rise (bell) or a fall (funnel) begins at t = a and ends
+    at t = b: (6 + h) times 1, (t - a) / (b - a) or (b - t) / (b - a), plus e(t). h and e(t) are
+    normal, a is drawn from 16 .. 32, and b - a from 32 .. 96. Source: N. Saito, Local feature
+    extraction and its applications using a library of bases, PhD thesis, Yale, 1994.
+
+    Args:
+        windows: how many, >= 1; the classes take turns.
+        seed: >= 0.
+
+    Returns:
+        Columns label, t0 .. t127: what ``to_csv(index=False)`` makes a file of for ``find``.
+    """
+    import pandas as pd
+
+    draw, t = np.random.default_rng(seed), np.arange(128)
+    labels = np.resize(["cylinder", "bell", "funnel"], windows)
+    begin = draw.integers(16, 32, (windows, 1), endpoint=True)
+    length = draw.integers(32, 96, (windows, 1), endpoint=True)
+    rise = (t - begin) / length  # (windows, 128)
+    choices = [labels[:, None] == "cylinder", labels[:, None] == "bell"]
+    event = np.select(choices, [np.ones_like(rise), rise], 1 - rise) * ((rise >= 0) & (rise <= 1))
+    values = (6 + draw.normal(size=(windows, 1))) * event + draw.normal(size=rise.shape)
+    table = pd.DataFrame(values, columns=[f"t{i}" for i in t])
+    table.insert(0, "label", labels)
+    return table

@@ -60,6 +60,20 @@ def test_windows_are_drawn_as_lines_over_the_original():
         panels.reconstructions(np.zeros((1, 2, 6, 6)), {})
 
 
+def test_measures_have_a_line_of_panels_a_data_set_and_a_column_a_metric():
+    rows = [
+        {"dataset": data, "label": label, "bottleneck": size, "a": size, "a_sd": 0.1, "b": -size,
+         "b_sd": np.nan}
+        for data in "xy" for label in ("KAN", "PCA") for size in (2, 4)
+    ]  # fmt: skip
+    figure: Any = panels.measures(pd.DataFrame(rows), {"a": "error", "b": "accuracy"})
+    assert [axes.get_title() for axes in figure.axes] == ["x", "x", "y", "y"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["error", "accuracy"] * 2
+    curves = [c.lines[0].get_ydata().tolist() for axes in figure.axes for c in axes.containers]
+    assert curves == [[2, 4], [2, 4], [-2, -4], [-2, -4]] * 2
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["KAN", "PCA"]
+
+
 def test_confusions_are_shares_of_each_true_class():
     counts = np.array([[3, 1], [0, 10]])
     figure: Any = panels.confusion_matrices({"sound": counts}, ["a", "b"])

@@ -145,6 +145,22 @@ def test_every_model_takes_windows_and_is_trained_and_scored_as_on_images(tmp_pa
     assert evaluation.picture_arrays(model, images)["originals"].shape == (2, 1, 1, 9)
 
 
+def test_cylinders_bells_and_funnels_have_their_shapes():
+    table = series.cylinder_bell_funnel(3000, seed=0)
+    assert table["label"].value_counts().to_dict() == dict.fromkeys(
+        ("cylinder", "bell", "funnel"), 1000
+    )
+    means = table.groupby("label").mean().to_numpy().T.round(1)  # (128, 3): bell, cylinder, funnel
+    assert abs(means[:15]).max() <= 0.2  # noise before the earliest begin
+    # At t = 40 every event has begun and none has ended, so that a bell and a funnel make up 6.
+    bell, cylinder, funnel = means[40]
+    assert cylinder == pytest.approx(6, abs=0.2)
+    assert bell + funnel == pytest.approx(6, abs=0.2)
+    assert bell < 2
+    assert table.equals(series.cylinder_bell_funnel(3000, seed=0))
+    assert not table.equals(series.cylinder_bell_funnel(3000, seed=1))
+
+
 def pretend_aeon(monkeypatch, counts: dict[str, int], length: int) -> None:
     """A stand-in that answers as aeon does: values (N, 1, T), labels as words."""
 
