@@ -31,8 +31,10 @@ def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, svhn: bool = Fals
 
     The authors' AE-CNN where they published one: 28 x 28 grey images at bottlenecks 4, 9, 18 and
     32 x 32 colour images at 32, 48, 64. Any other size, by this rule: 32, 8 and 8 channels, stride
-    2, and a dense layer from the last feature map to the code (and back). Outputs are cut to the
-    image's size at the right and bottom, and lie in [-1, 1].
+    2, and a dense layer from the last feature map to the code (and back). At height 1 (windows of a
+    series, see ``data.py``) the kernels are 1x3 and stride along the width alone, which is a
+    convolution in one dimension. Outputs are cut to the image's size at the right and bottom, and
+    lie in [-1, 1].
 
     Args:
         shape: (C, H, W) of the images.
@@ -51,15 +53,19 @@ def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, svhn: bool = Fals
     channels = [shape[0], *inner, channels[2]]
     encoder: list[nn.Module] = []
     decoder: list[nn.Module] = []
-    side = min(shape[1:])
+    line = shape[1] == 1  # a window of a series: nothing above or below to convolve over
+    kernel, padding = ((1, 3), (0, 1)) if line else (3, 1)
+    side = shape[2] if line else min(shape[1:])
     for i, stride in enumerate(strides):
-        encoder += [nn.Conv2d(channels[i], channels[i + 1], 3, stride, padding=1), nn.ReLU()]
+        step = (1, stride) if line else stride
+        encoder += [nn.Conv2d(channels[i], channels[i + 1], kernel, step, padding), nn.ReLU()]
         # The authors pad by 1; a stride of 4 needs 2 to come back to the size before it.
-        lacks = (side - 1) % stride
+        lacks = max(1, (side - 1) % stride)
         side = (side - 1) // stride + 1
         mirror = nn.ConvTranspose2d(
-            channels[i + 1], channels[i], 3, stride, padding=1, output_padding=max(1, lacks)
-        )
+            channels[i + 1], channels[i], kernel, step, padding,
+            output_padding=(0, lacks) if line else lacks,
+        )  # fmt: skip
         decoder = [mirror, nn.ReLU() if i else nn.Tanh(), *decoder]
     encoder.pop()  # no activation on the code
     last = (channels[3], *_map_size(shape[1:], strides))
@@ -87,7 +93,7 @@ class _Crop(nn.Module):
 
 
 def _map_size(size: Sequence[int], strides: Sequence[int]) -> list[int]:
-    """Height and width after 3x3 convolutions of padding 1."""
+    """Height and width after convolutions of size 3, padding 1; a height of 1 remains."""
     for stride in strides:
         size = [(side - 1) // stride + 1 for side in size]
     return list(size)

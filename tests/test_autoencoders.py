@@ -88,7 +88,7 @@ def test_the_published_convolutions_have_the_published_codes(shape, bottleneck, 
     assert model(images).shape == images.shape
 
 
-SHAPES = [MNIST, COLOUR, (1, 8, 8), (3, 15, 17), (2, 1, 9), (1, 1, 1)]
+SHAPES = [MNIST, COLOUR, (1, 8, 8), (3, 15, 17), (2, 1, 9), (1, 1, 24), (1, 1, 150), (1, 1, 1)]
 BUILDERS = {
     "kan": kan,
     "kan with hidden": lambda shape, size: kan(shape, size, 11),
@@ -114,6 +114,38 @@ def test_any_image_becomes_a_code_and_an_image_again(build, shape, bottleneck):
     assert torch.equal(reconstructions, model.decode(codes))
     reconstructions.square().mean().backward()
     assert all(p.grad is not None for p in model.parameters())  # nothing is built and never called
+
+
+@pytest.mark.parametrize(("channels", "length"), [(1, 24), (2, 150), (1, 9)])
+def test_at_height_1_the_convolutions_are_those_of_one_dimension(channels, length):
+    nn, model = torch.nn, conv((channels, 1, length), 4)
+    widths, lengths = [channels, 32, 8, 8], [length]
+    down, up = [], []
+    for i in range(3):
+        lengths.append(math.ceil(lengths[-1] / 2))
+        down += [nn.Conv1d(widths[i], widths[i + 1], 3, 2, 1), nn.ReLU()]
+        back = nn.ConvTranspose1d(widths[i + 1], widths[i], 3, 2, 1, output_padding=1)
+        up = [back, nn.ReLU() if i else nn.Tanh(), *up]
+    features = 8 * lengths[-1]
+    encoder = nn.Sequential(*down[:-1], nn.Flatten(), nn.Linear(features, 4))
+    decoder = nn.Sequential(nn.Linear(4, features), nn.Unflatten(1, (8, lengths[-1])), *up)
+    ours, theirs = list(model.parameters()), [*encoder.parameters(), *decoder.parameters()]
+    assert [p.numel() for p in ours] == [p.numel() for p in theirs]
+    for mine, other in zip(ours, theirs, strict=True):
+        other.data = mine.data.reshape(other.shape)  # (O, I, 1, 3) -> (O, I, 3)
+    windows = torch.rand(5, channels, length) * 2 - 1
+    codes = encoder(windows)
+    torch.testing.assert_close(model.encode(windows[:, :, None]), codes)
+    expected = decoder(codes)[..., :length]
+    torch.testing.assert_close(model(windows[:, :, None])[:, :, 0], expected)
+
+
+def test_the_parameters_of_a_convolution_in_one_dimension_are_counted_by_hand():
+    # 24 -> 12 -> 6 -> 3; kernels of 3 through 1, 32, 8, 8 channels and back, and 24 features.
+    there = (3 * 32 + 32) + (3 * 32 * 8 + 8) + (3 * 8 * 8 + 8)
+    back = (3 * 8 * 8 + 8) + (3 * 8 * 32 + 32) + (3 * 32 + 1)
+    assert there + back == 2201
+    assert count_parameters(conv((1, 1, 24), 4)) == 2201 + dense(24, 4) + dense(4, 24)
 
 
 def test_the_convolutions_end_in_tanh_and_the_kans_are_unbounded():

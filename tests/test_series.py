@@ -1,6 +1,7 @@
 """Windows of time series: the user's own CSV files, and those that aeon brings."""
 
 import importlib.util
+import math
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from kanlib import evaluation, series
 from kanlib.baselines import MODELS, build_model
 from kanlib.data import load_images, main
+from kanlib.experiments import load_experiment
 from kanlib.training import TrainingConfig, reconstruction_error, train
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -220,3 +222,11 @@ def test_the_real_windows_are_the_published_ones(name, length, counts, class_cou
     assert (images.train.images.min(), images.train.images.max()) == (-1, 1)
     rows = [{w.numpy().tobytes() for w in s.images} for s in (images.train, images.test)]
     assert not rows[0] & rows[1]
+
+
+@pytest.mark.parametrize(("name", "windows"), [("italy", 67), ("gunpoint", 50)])
+def test_the_length_of_training_follows_the_rule_of_the_experiment(name, windows):
+    for run in load_experiment(f"experiments/series-{name}.yaml").runs():
+        settings = run.training()
+        assert settings.epochs * math.ceil(windows / settings.batch_size) == 2000
+        assert settings.decay**settings.epochs == pytest.approx(0.8**10, rel=1e-3)
