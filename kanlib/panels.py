@@ -140,12 +140,11 @@ def measures(table: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
         metrics: column of the table -> what it is, with its unit or range.
     """
     sizes = sorted(table["bottleneck"].unique())
-    datasets = list(table["dataset"].unique())
+    groups = list(table.groupby("dataset", sort=False))
     with mpl.rc_context(figures.STYLE):
-        size = (4.2 * len(metrics) + 1.6, 3 * len(datasets))
-        figure, panels = figures.grid(len(datasets), len(metrics), size)
-        for line, dataset in zip(panels, datasets, strict=True):
-            here = table[table["dataset"] == dataset]
+        size = (4.2 * len(metrics) + 1.6, 3 * len(groups))
+        figure, panels = figures.grid(len(groups), len(metrics), size)
+        for line, (dataset, here) in zip(panels, groups, strict=True):
             for axes, (metric, ylabel) in zip(line, metrics.items(), strict=True):
                 for label, rows in here.groupby("label", sort=False):
                     bars, look = rows[f"{metric}_sd"].fillna(0), figures._look(str(label))

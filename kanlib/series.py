@@ -11,7 +11,7 @@ has no part in it, and may exceed [-1, 1].
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +68,8 @@ def _decode_ucr(name: str) -> tuple[Arrays, tuple[str, ...]]:
     """The published splits, from the files in aeon's package."""
     from aeon.datasets import load_classification  # pyright: ignore[reportMissingImports]
 
-    train, test = (load_classification(name, split=split) for split in ("train", "test"))
-    return _to_arrays(train, test)
+    windows: list[Any] = [load_classification(name, split=split) for split in ("train", "test")]
+    return _to_arrays(*windows)
 
 
 def _decode_csv(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
