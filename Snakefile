@@ -19,21 +19,23 @@ FIGURES = str(config.get("figures", "figures"))
 LOGS = str(config.get("logs", "build/notebooks"))
 NAME = str(config.get("experiment", "digits"))
 EXPERIMENT = Path(NAME if NAME.endswith(".yaml") else f"experiments/{NAME}.yaml")
-RUNS = {str(run.path(RESULTS)): run for run in load_experiment(EXPERIMENT).runs()}
+PLAN = load_experiment(EXPERIMENT)
+RUNS = {str(run.path(RESULTS)): run for run in PLAN.runs()}
 ARRAYS = [str(Path(record).with_suffix(".npz")) for record in RUNS]
+KANS = any(run.model.startswith("kan") for run in RUNS.values())  # other models have no edges
+DRAWN = ["mse", "accuracy", "reconstructions", "training", "confusion"] + ["edges"] * KANS
 TABLES = expand(
     "{folder}/{stem}{table}.{ending}",
     folder=RESULTS,
     stem=EXPERIMENT.stem,
-    table=["", "_mse", "_accuracy", "_leak"],
+    table=[""] if PLAN.notebook else ["", "_mse", "_accuracy", "_leak"],
     ending=["csv", "md", "tex"],
 )
-KANS = any(run.model.startswith("kan") for run in RUNS.values())  # other models have no edges
 PICTURES = expand(
-    "{folder}/{stem}_{figure}.{ending}",
+    "{folder}/{stem}{figure}.{ending}",
     folder=FIGURES,
     stem=EXPERIMENT.stem,
-    figure=["mse", "accuracy", "reconstructions", "training", "confusion"] + ["edges"] * KANS,
+    figure=[""] if PLAN.notebook else [f"_{name}" for name in DRAWN],
     ending=["png", "pdf"],
 )
 # What reads records; a change there makes tables and figures anew.
@@ -102,22 +104,33 @@ rule run:
     shell: PAPERMILL
 
 
-rule tables:
-    input: EXPERIMENT, RUNS, READERS, notebook="notebooks/03_tables.ipynb"
-    output: TABLES
-    params: yaml=json.dumps({"experiment": str(EXPERIMENT), "results_dir": RESULTS})
-    log: f"{LOGS}/{EXPERIMENT.stem}_tables.txt"
-    message: "tables of {EXPERIMENT}"
-    shell: PAPERMILL
+READ = {"experiment": str(EXPERIMENT), "results_dir": RESULTS}
+DRAW = READ | {"figures_dir": FIGURES}
 
+if PLAN.notebook:
 
-rule figures:
-    input: EXPERIMENT, RUNS, ARRAYS, READERS, notebook="notebooks/04_figures.ipynb"
-    output: PICTURES
-    params:
-        yaml=json.dumps(
-            {"experiment": str(EXPERIMENT), "results_dir": RESULTS, "figures_dir": FIGURES}
-        )
-    log: f"{LOGS}/{EXPERIMENT.stem}_figures.txt"
-    message: "figures of {EXPERIMENT}"
-    shell: PAPERMILL
+    rule study:
+        input: EXPERIMENT, RUNS, ARRAYS, READERS, notebook=PLAN.notebook
+        output: TABLES, PICTURES
+        params: yaml=json.dumps(DRAW)
+        log: f"{LOGS}/{EXPERIMENT.stem}.txt"
+        message: "table and figure of {EXPERIMENT}"
+        shell: PAPERMILL
+
+else:
+
+    rule tables:
+        input: EXPERIMENT, RUNS, READERS, notebook="notebooks/03_tables.ipynb"
+        output: TABLES
+        params: yaml=json.dumps(READ)
+        log: f"{LOGS}/{EXPERIMENT.stem}_tables.txt"
+        message: "tables of {EXPERIMENT}"
+        shell: PAPERMILL
+
+    rule figures:
+        input: EXPERIMENT, RUNS, ARRAYS, READERS, notebook="notebooks/04_figures.ipynb"
+        output: PICTURES
+        params: yaml=json.dumps(DRAW)
+        log: f"{LOGS}/{EXPERIMENT.stem}_figures.txt"
+        message: "figures of {EXPERIMENT}"
+        shell: PAPERMILL

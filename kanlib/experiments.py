@@ -24,6 +24,8 @@ class Experiment(BaseModel):
     Attributes:
         title: what the tables and figures are headed with.
         about: what is asked, in a sentence or two.
+        notebook: that makes the table and the figure, where not the usual two notebooks do; from the
+            top of the repository.
         common: parameters of every run (see ``kanlib.runs.Run``).
         grid: each entry maps parameters to a value or a list of values, and stands for all their
             combinations.
@@ -33,6 +35,7 @@ class Experiment(BaseModel):
 
     title: str
     about: str
+    notebook: str | None = None
     common: dict[str, Values] = {}
     grid: Annotated[list[dict[str, Values]], Field(min_length=1)]
 
