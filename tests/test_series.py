@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -15,6 +16,8 @@ from kanlib import evaluation, series
 from kanlib.baselines import MODELS, build_model
 from kanlib.data import load_images, main
 from kanlib.experiments import load_experiment
+from kanlib.results import load_records
+from kanlib.statistics import summarise
 from kanlib.training import TrainingConfig, reconstruction_error, train
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -228,3 +231,16 @@ def test_the_length_of_training_follows_the_rule_of_the_experiment(name, windows
         settings = run.training()
         assert settings.epochs * math.ceil(windows / settings.batch_size) == 2000
         assert settings.decay**settings.epochs == pytest.approx(0.8**10, rel=1e-3)
+
+
+def test_the_committed_table_of_both_experiments_follows_from_their_records():
+    table = pd.read_csv("results/series.csv")
+    plans = [load_experiment(f"experiments/series-{name}.yaml") for name in ("italy", "gunpoint")]
+    assert list(table["dataset"].unique()) == [plan.dataset for plan in plans]
+    for plan in plans:
+        committed = table[table["dataset"] == plan.dataset]
+        fresh = summarise(load_records(plan.runs(), "results"), ["test_mse", "knn_accuracy"])
+        assert committed["label"].tolist() == fresh["label"].tolist()
+        for name in ("test_mse", "test_mse_sd", "knn_accuracy", "knn_accuracy_sd"):
+            expected = pytest.approx(fresh[name].to_numpy(), rel=1e-12, nan_ok=True)
+            assert committed[name].to_numpy() == expected
