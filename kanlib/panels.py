@@ -131,13 +131,14 @@ def confusion_matrices(
     return figure
 
 
-def measures(table: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
+def measures(table: pd.DataFrame, metrics: Mapping[str, str], *, log: Sequence[str] = ()) -> Figure:
     """Metrics against the size of the code: one line of panels a data set, one column a metric.
 
     Args:
         table: columns dataset, label, bottleneck, and each metric and <metric>_sd (bars where not
             NaN).
         metrics: column of the table -> what it is, with its unit or range.
+        log: metrics to draw on a logarithmic axis.
     """
     sizes = sorted(table["bottleneck"].unique())
     groups = list(table.groupby("dataset", sort=False))
@@ -147,11 +148,14 @@ def measures(table: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
         for line, (dataset, here) in zip(panels, groups, strict=True):
             for axes, (metric, ylabel) in zip(line, metrics.items(), strict=True):
                 for label, rows in here.groupby("label", sort=False):
-                    bars, look = rows[f"{metric}_sd"].fillna(0), figures._look(str(label))
+                    bars, look = rows[f"{metric}_sd"].fillna(0), figures.look(str(label))
                     axes.errorbar(
                         rows["bottleneck"], rows[metric], bars, label=label, capsize=3, **look
                     )
                 axes.set(title=dataset, xscale="log", ylabel=ylabel)
+                if metric in log:
+                    axes.set_yscale("log")
+                    figures.plain_log_axis(axes.yaxis)
                 figures._plain_ticks(axes, sizes)
         for axes in panels[-1]:
             axes.set_xlabel("bottleneck (numbers in the code)")

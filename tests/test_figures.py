@@ -66,9 +66,10 @@ def test_measures_have_a_line_of_panels_a_data_set_and_a_column_a_metric():
          "b_sd": np.nan}
         for data in "xy" for label in ("KAN", "PCA") for size in (2, 4)
     ]  # fmt: skip
-    figure: Any = panels.measures(pd.DataFrame(rows), {"a": "error", "b": "accuracy"})
+    figure: Any = panels.measures(pd.DataFrame(rows), {"a": "error", "b": "accuracy"}, log=["a"])
     assert [axes.get_title() for axes in figure.axes] == ["x", "x", "y", "y"]
     assert [axes.get_ylabel() for axes in figure.axes] == ["error", "accuracy"] * 2
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"] * 2
     curves = [c.lines[0].get_ydata().tolist() for axes in figure.axes for c in axes.containers]
     assert curves == [[2, 4], [2, 4], [-2, -4], [-2, -4]] * 2
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["KAN", "PCA"]
