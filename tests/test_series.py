@@ -243,4 +243,4 @@ def test_the_committed_table_of_both_experiments_follows_from_their_records():
         assert committed["label"].tolist() == fresh["label"].tolist()
         for name in ("test_mse", "test_mse_sd", "knn_accuracy", "knn_accuracy_sd"):
             expected = pytest.approx(fresh[name].to_numpy(), rel=1e-12, nan_ok=True)
-            assert committed[name].to_numpy() == expected
+            assert np.asarray(committed[name]) == expected
