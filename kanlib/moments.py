@@ -1,6 +1,6 @@
 """What reaches the layers of a model: moments, from which spreads and polynomials follow.
 
-Needs ``training.py``; ``interpretability.py`` draws the conclusions.
+Needs ``reconstruction.py``; ``interpretability.py`` draws the conclusions.
 
 A layer's edges are phi_oi(x) = sum_k w_oki f_k(x): a KAN layer's features f are its base and basis
 functions, a dense layer's the input itself. So the mean, the spread and the best polynomial of all
@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kanlib.activations import SplineActivation
 from kanlib.layers import KANLinear
 from kanlib.product import edge_features
-from kanlib.training import batches
+from kanlib.reconstruction import batches
 
 # Modules that act on each number by itself; another kind of activation is one name more.
-ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.SiLU, nn.Tanh)
+ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.SiLU, nn.Tanh, SplineActivation)
 LARGEST = 3  # degree D of the polynomials that moments are kept for
 _RANK = 1e-10  # directions with less of the data's weight than that are none
 
@@ -54,7 +55,7 @@ def moments(model: nn.Module, images: Tensor, batch_size: int = 512) -> dict[str
         Name of the layer within ``model`` -> its moments; empty for PCA, which has none.
 
     Raises:
-        ValueError: see ``kanlib.training.batches``.
+        ValueError: see ``kanlib.reconstruction.batches``.
     """
     low: dict[str, Tensor] = {}
     high: dict[str, Tensor] = {}
@@ -93,7 +94,7 @@ def visit(
         batch_size: images at a time, >= 1.
 
     Raises:
-        ValueError: see ``kanlib.training.batches``.
+        ValueError: see ``kanlib.reconstruction.batches``.
     """
     parts = batches(images, batch_size)
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}

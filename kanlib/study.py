@@ -39,8 +39,9 @@ from kanlib.interpretability import (
 from kanlib.layers import KANLinear
 from kanlib.moments import Moments, moments, visit
 from kanlib.provenance import environment
+from kanlib.reconstruction import reconstruction_error
 from kanlib.runs import Run
-from kanlib.training import reconstruction_error, train
+from kanlib.training import train
 
 PARTS = ("", "encoder", "decoder")
 KEPT = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.0)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
-from kanlib import KANLinear, autoencoders
+from kanlib import KANLinear, autoencoders, convolutional
 from kanlib import interpretability as tools
 from kanlib.autoencoders import Autoencoder
 from kanlib.baselines import PCA
 from kanlib.moments import fit_polynomials, moments, visit
-from kanlib.training import reconstruction_error
+from kanlib.reconstruction import reconstruction_error
 
 IMAGES = torch.rand(300, 1, 2, 2, generator=torch.Generator().manual_seed(3)) * 2 - 1
 
@@ -97,7 +97,7 @@ def test_a_relu_is_half_a_line_and_its_curve_is_lost_with_it():
 
 
 def test_a_cnn_without_curves_is_linear():
-    model = autoencoders.conv((1, 8, 8), 4)
+    model = convolutional.conv((1, 8, 8), 4)
     x, y = torch.rand(2, 20, 1, 8, 8)
     line = tools.ablate(model, moments(model, x), 1)
 
