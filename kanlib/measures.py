@@ -1,12 +1,11 @@
-"""Analyses side by side: DataFrames of what was measured, and what follows from them.
+"""Analyses side by side: DataFrames of what was measured.
 
-Needs ``study.py``, ``statistics.py`` and pandas.
+Needs ``analyses.py``, ``codes.py`` and pandas; ``judgements.py`` says what they come to.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,22 +14,8 @@ from kanlib.analyses import Analysis, Pruned, analysis_path
 from kanlib.codes import cka
 from kanlib.results import load_arrays
 from kanlib.runs import Run, labels
-from kanlib.statistics import mean_interval, paired_differences, verdict
 
 TOLERANCE = 1.1  # "as good": at most 10 % more error
-# Measures on which models are compared: column, what it is, whether larger is better. CKA is none
-# of them: all its pairs share seeds, so it has no interval over seeds.
-ERROR = {"test_mse": ("test MSE", False)}
-EDGES = {
-    "gini": ("Gini index of the importance of edges", True),
-    "kept": ("fraction of the edges that keeps the error within 10 %", False),
-    "kept_numbers": ("weights that keep the error within 10 %", False),
-}
-CODE = {
-    "probe": ("accuracy of a linear classifier on the code", True),
-    "information": ("bits on the class in a unit of the code, mean", True),
-    "information_most": ("the same, the most telling unit", True),
-}
 
 
 def measures(analyses: Sequence[Analysis], results_dir: str | Path) -> pd.DataFrame:
@@ -169,64 +154,3 @@ def pruning_curves(analyses: Sequence[Analysis]) -> pd.DataFrame:
     groups = pd.DataFrame(rows).groupby(["label", "rule", "kept"], sort=False)
     columns = {"numbers": ("numbers", "mean"), "mse": ("mse", "mean"), "mse_sd": ("mse", "std")}
     return pd.DataFrame(groups.agg(**columns)).reset_index()
-
-
-def judge(table: pd.DataFrame, kans: Iterable[str], rivals: Iterable[str]) -> pd.DataFrame:
-    """KANs against rivals, measure by measure, paired by seed.
-
-    The verdict is that of the 95 % interval of the mean difference (Student's t), one at a time.
-
-    Args:
-        table: as ``measures`` returns.
-        kans: labels to judge.
-        rivals: labels to judge against.
-
-    Returns:
-        Columns kan, rival, about ("error", "edges" or "code"), measure, kan_value, rival_value,
-        difference (kan - rival), low, high, verdict ("better", "worse" or "undecided": the KAN).
-        Pairs
-        without a seed or a measure in common are left out.
-    """
-    pairs = [(kan, rival) for kan in kans for rival in rivals]
-    known = list(table["label"].unique())
-    missing = sorted({name for pair in pairs for name in pair} - set(known))
-    if missing:
-        raise ValueError(f"labels {missing} must be among {known}")
-    groups = [("error", ERROR), ("edges", EDGES), ("code", CODE)]
-    asked = [(about, name, up) for about, group in groups for name, (_, up) in group.items()]
-    rows: list[dict[str, Any]] = []
-    for (kan, rival), (about, measure, larger) in itertools.product(pairs, asked):
-        row = _compare(_series(table, kan, measure), _series(table, rival, measure), larger)
-        named = {"kan": kan, "rival": rival, "about": about, "measure": measure}
-        rows += [named | row] if row else []
-    return pd.DataFrame(rows)
-
-
-def _series(table: pd.DataFrame, label: str, measure: str) -> pd.Series:
-    rows = pd.DataFrame(table[table["label"] == label]).dropna(subset=[measure])
-    return pd.Series(list(rows[measure]), index=list(rows["seed"]), dtype=float)
-
-
-def _compare(kan: pd.Series, rival: pd.Series, larger_is_better: bool) -> dict[str, Any]:
-    if not set(kan.index) & set(rival.index):
-        return {}
-    interval = mean_interval(paired_differences(kan, rival))
-    good, bad = ("higher", "lower") if larger_is_better else ("lower", "higher")
-    words = {good: "better", bad: "worse"}
-    return {
-        "kan_value": kan.mean(), "rival_value": rival.mean(), "difference": interval.mean,
-        "low": interval.low, "high": interval.high,
-        "verdict": words.get(verdict(interval), "undecided"),
-    }  # fmt: skip
-
-
-def answer(judged: pd.DataFrame) -> str:
-    """One word: "yes" (better somewhere, worse nowhere), "no" (better nowhere) or "in part".
-
-    Args:
-        judged: rows of what ``judge`` returns.
-    """
-    verdicts = set(judged["verdict"])
-    if "better" not in verdicts:
-        return "no"
-    return "in part" if "worse" in verdicts else "yes"
