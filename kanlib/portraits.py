@@ -88,7 +88,7 @@ def pruning(curves: pd.DataFrame, *, title: str = "") -> Figure:
         title: above the panels.
     """
     with mpl.rc_context(figures.STYLE):
-        figure, [panels] = figures.grid(1, 2, (9.5, 3.8))
+        figure, [panels] = figures.grid(1, 2, (9.5, 4.2))
         for names, rows in curves.groupby(["label", "rule"], sort=False):
             label, rule = cast(tuple[str, str], names)
             look = figures._look(label) | {"linestyle": _LINES[rule], "markersize": 4}
@@ -99,7 +99,8 @@ def pruning(curves: pd.DataFrame, *, title: str = "") -> Figure:
         for axes, name in zip(panels, ("fraction of the edges kept", "weights kept"), strict=True):
             axes.set(xscale="log", xlabel=name)
         panels[0].set_ylabel("test MSE")
-        panels[0].legend(fontsize=8)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center",
+                      ncols=3, fontsize=8)  # fmt: skip
         figure.suptitle(title, fontsize=10)
     return figure
 
