@@ -24,8 +24,8 @@ class Experiment(BaseModel):
     Attributes:
         title: what the tables and figures are headed with.
         about: what is asked, in a sentence or two.
-        notebook: that makes the table and the figure, where not the usual two notebooks do; from the
-            top of the repository.
+        notebook: that makes the table and the figure, where not the usual two notebooks do; its
+            path from the top of the repository.
         common: parameters of every run (see ``kanlib.runs.Run``).
         grid: each entry maps parameters to a value or a list of values, and stands for all their
             combinations.

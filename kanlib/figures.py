@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
@@ -28,8 +29,14 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 # A model keeps its colour and marker in every figure, whichever others are drawn beside it.
-_FAMILIES = {"KAN layers alone": "C1", "KAN": "C0", "CNN": "C2", "MLP": "C3", "PCA": "black"}
-_MARKERS = {"KAN layers alone": "s", "KAN": "o", "CNN": "^", "MLP": "D", "PCA": "x"}
+_FAMILIES = {
+    "KAN layers alone": ("C1", "s"),
+    "KAN": ("C0", "o"),
+    "CNN": ("C2", "^"),
+    "MLP": ("C3", "D"),
+    "Spline MLP": ("C4", "v"),
+    "PCA": ("black", "x"),
+}
 
 
 def against_bottleneck(
@@ -75,11 +82,11 @@ def against_bottleneck(
                 rows[metric],
                 yerr=rows[f"{metric}_sd"].fillna(0),
                 label=label,
-                **_look(str(label)),
+                **look(str(label)),
             )
         axes.set(xscale="log", yscale="log" if log else "linear")
         if log:
-            _plain_log_axis(axes)
+            plain_log_axis(axes.yaxis)
         axes.set(xlabel="bottleneck (numbers in the code)", ylabel=ylabel, title=title)
         _plain_ticks(axes, sorted(table["bottleneck"].unique()))
         axes.legend(fontsize=8)
@@ -104,10 +111,10 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
             here = history[history["bottleneck"] == size]
             for _, rows in here.groupby(["label", "seed"], sort=False):
                 label = str(next(iter(rows["label"])))
-                look = _look(label) | {"markersize": 3}
-                axes.plot(rows["epoch"], rows["test_loss"], label=label, **look)
+                style = look(label) | {"markersize": 3}
+                axes.plot(rows["epoch"], rows["test_loss"], label=label, **style)
             axes.set(title=f"bottleneck {size}", xlabel="epoch", yscale="log")
-            _plain_log_axis(axes)
+            plain_log_axis(axes.yaxis)
         for axes in panels[:, 0]:
             axes.set_ylabel("test MSE")
         handles = dict(
@@ -165,10 +172,10 @@ def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
                     places.index(place) + offset
                     for place in zip(rows["dataset"], rows["bottleneck"], strict=True)
                 ]
-                look = _look(kan)
-                hollow = {"markerfacecolor": "white"} if look["linestyle"] == "--" else {}
-                look |= {"linestyle": "none"} | hollow
-                axes.errorbar(middle, where, xerr=[middle - low, high - middle], label=kan, **look)
+                style = look(kan)
+                hollow = {"markerfacecolor": "white"} if style["linestyle"] == "--" else {}
+                style |= {"linestyle": "none"} | hollow
+                axes.errorbar(middle, where, xerr=[middle - low, high - middle], label=kan, **style)
             axes.set_title(f"against {rival}", fontsize=10)
         panels[0, 0].set_yticks(range(len(places)), [f"{data} {size}" for data, size in places])
         panels[0, 0].invert_yaxis()
@@ -209,23 +216,24 @@ def grid(
     return figure, figure.subplots(lines, columns, squeeze=False, sharex=share, sharey=share)
 
 
-def _look(label: str) -> dict[str, Any]:
-    """Colour, marker and line of a model, from the family its label starts with."""
+def look(label: str) -> dict[str, Any]:
+    """Options of ``Axes.plot`` for a model, from the family its label starts with."""
     family = next((name for name in _FAMILIES if label.startswith(name)), "")
+    colour, marker = _FAMILIES.get(family, ("C5", "."))
     return {
-        "color": _FAMILIES.get(family, "C4"),
-        "marker": _MARKERS.get(family, "."),
+        "color": colour,
+        "marker": marker,
         "linestyle": "--" if "paper's text" in label else ":" if "matched" in label else "-",
         "markersize": 5,
         "linewidth": 1.5,
     }
 
 
-def _plain_log_axis(axes: Axes) -> None:
-    """0.02 0.05 0.1 0.2 .. on a logarithmic vertical axis, instead of powers of ten."""
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+def plain_log_axis(axis: Axis) -> None:
+    """0.02 0.05 0.1 0.2 .. on a logarithmic axis, instead of powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _plain_ticks(axes: Axes, sizes: Sequence[int]) -> None:

@@ -1,0 +1,147 @@
+"""Figures of the studies: cost against benefit, effects of settings, steps of a training.
+
+Needs ``figures.py``, and seaborn. Nothing is computed here but medians and fronts to draw.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from kanlib import figures
+
+_NO_GRID: dict[Any, Any] = {"axes.grid": False}
+
+
+def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
+    """Test error of each setting, one line each, beside that of the unchanged runs.
+
+    Args:
+        table: as ``kanlib.sensitivity.effects`` returns; the unchanged runs have an empty setting.
+        title: above the axes.
+
+    Raises:
+        ValueError: no row is that of the unchanged runs.
+    """
+    reference = table.loc[table["setting"] == "", "test_mse"]
+    if reference.empty:
+        raise ValueError("table: one row must have an empty setting, that of the unchanged runs")
+    unchanged = reference.iloc[0]
+    changed: Any = table[table["setting"] != ""]
+    names = list(changed["setting"] + " = " + changed["value"])
+    colours = {"better": "C2", "worse": "C3", "undecided": "0.5"}
+    with mpl.rc_context(figures.STYLE):
+        figure, [[axes]] = figures.grid(1, 1, (7.5, 0.24 * len(changed) + 1.3))
+        axes.axvline(unchanged, color="black", lw=1, ls="--", label="as in the paper")
+        for verdict, colour in colours.items():
+            rows = (changed["verdict"] == verdict).to_numpy()
+            where, values = np.flatnonzero(rows), changed["test_mse"].to_numpy()[rows]
+            low, high = ((unchanged + changed[end]).to_numpy()[rows] for end in ("low", "high"))
+            bars = [values - np.maximum(low, 0.1 * values), high - values]  # the axis has no 0
+            axes.errorbar(values, where, xerr=bars, fmt="o", color=colour, ms=5, label=verdict)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.set(xscale="log", xlabel="test MSE", title=title, ylim=(len(names) - 0.5, -0.5))
+        figures.plain_log_axis(axes.xaxis)
+        axes.legend(fontsize=8, loc="best")
+    return figure
+
+
+def heatmaps(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> Figure:
+    """A metric for all pairs of two settings.
+
+    Args:
+        tables: panel title -> as ``kanlib.sensitivity.crossed`` returns.
+        title: above the panels.
+    """
+    with mpl.rc_context(figures.STYLE | _NO_GRID):
+        figure, panels = figures.grid(1, len(tables), (4.2 * len(tables), 3.4))
+        for axes, (name, table) in zip(panels[0], tables.items(), strict=True):
+            sns.heatmap(table, ax=axes, annot=True, fmt=".4f", cmap="Blues_r", cbar=False,
+                        annot_kws={"size": 8})  # fmt: skip
+            axes.set_title(name, fontsize=10)
+            axes.tick_params(length=0, labelsize=8)
+        figure.suptitle(title)
+    return figure
+
+
+def steps(log: pd.DataFrame, records: pd.DataFrame, *, title: str = "") -> Figure:
+    """Loss and gradient norm over the training, and the test error of every seed.
+
+    Args:
+        log: as ``kanlib.stability.load_steps`` returns: lines are medians over seeds, bands reach
+            from the least to the largest.
+        records: columns label, test_mse; one point each.
+        title: above the panels.
+    """
+    with mpl.rc_context(figures.STYLE):
+        figure, panels = figures.grid(1, 3, (12, 3.8))
+        for axes, column, name in zip(
+            panels[0], ("loss", "gradient_norm"), ("training loss", "gradient norm"), strict=False
+        ):
+            for label, rows in log.groupby("label", sort=False):
+                seeds = rows.groupby("epoch")[column]
+                colour = figures.look(str(label))["color"]
+                axes.fill_between(seeds.median().index, seeds.min(), seeds.max(), color=colour,
+                                  alpha=0.2, lw=0)  # fmt: skip
+                axes.plot(seeds.median(), color=colour, lw=0.8, label=label)
+            axes.set(yscale="log", xlabel="epoch", title=name)
+        labels = list(records["label"].unique())
+        for place, label in enumerate(labels):
+            errors = records.loc[records["label"] == label, "test_mse"]
+            look = figures.look(label) | {"linestyle": "none", "markersize": 4}
+            spread = np.linspace(-0.25, 0.25, len(errors)) if len(errors) > 1 else [0]
+            panels[0, 2].plot(place + np.asarray(spread), errors, alpha=0.7, **look)
+        panels[0, 2].set_xticks(range(len(labels)), [name.replace(", ", "\n") for name in labels])
+        panels[0, 2].set(title="test MSE, a point a seed", ylim=(0, None))
+        panels[0, 0].legend(fontsize=8)
+        figure.suptitle(title)
+    return figure
+
+
+def fronts(
+    table: pd.DataFrame,
+    axes_of: Mapping[str, str],
+    losses: Mapping[str, str],
+    on_front: Mapping[tuple[str, str], pd.Series],
+    *,
+    title: str = "",
+) -> Figure:
+    """Loss against cost, a panel for each pair; the Pareto front is a line.
+
+    Args:
+        table: columns label, every cost and every loss; less is better.
+        axes_of: cost column -> what it is, with its unit.
+        losses: loss column -> what it is.
+        on_front: (cost, loss) -> for each row of ``table``, whether none is better in both, as
+            ``kanlib.costs.pareto`` returns.
+        title: above the panels.
+    """
+    with mpl.rc_context(figures.STYLE):
+        size = (3.1 * len(axes_of) + 1.8, 3.0 * len(losses) + 0.6)
+        figure, panels = figures.grid(len(losses), len(axes_of), size)
+        for line, (loss, loss_name) in zip(panels, losses.items(), strict=True):
+            for axes, (cost, cost_name) in zip(line, axes_of.items(), strict=True):
+                front: Any = table[on_front[cost, loss]]
+                front = front.sort_values(cost)
+                axes.step(front[cost], front[loss], where="post", color="0.7", lw=3, zorder=0)
+                for label, rows in _by_family(table):
+                    look = figures.look(label) | {"linestyle": "none"}
+                    axes.plot(rows[cost], rows[loss], label=label, **look)
+                axes.set(xscale="log", yscale="log", xlabel=cost_name)
+                figures.plain_log_axis(axes.yaxis)
+            line[0].set_ylabel(loss_name)
+        figure.legend(
+            *panels[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=8
+        )
+        figure.suptitle(title)
+    return figure
+
+
+def _by_family(table: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
+    """Models that differ in their width alone share a name and a look."""
+    groups: Any = table.groupby(table["label"].str.split(",").str[0], sort=False)
+    return [(str(label), rows) for label, rows in groups]

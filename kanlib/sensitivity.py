@@ -1,0 +1,129 @@
+"""What a result depends on: settings changed one at a time, or together, around one run.
+
+Needs ``results.py``, ``statistics.py`` and pandas.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kanlib import statistics
+from kanlib.results import load_arrays
+from kanlib.runs import Run
+
+UNCHANGED = "as in the paper"
+
+
+def changes(run: Run, base: Run) -> dict[str, Any]:
+    """The parameters in which ``run`` differs from ``base``, its seed apart: name -> its value."""
+    return {
+        name: getattr(run, name)
+        for name in type(run).model_fields
+        if name != "seed" and getattr(run, name) != getattr(base, name)
+    }
+
+
+def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFrame:
+    """What each change does to the test error, paired over seeds.
+
+    Args:
+        records: as ``kanlib.results.load_records`` returns for ``runs``.
+        runs: in the order of ``records``; those that change nothing must be among them.
+        base: the run around which settings are changed; its seed does not matter.
+
+    Returns:
+        One row for each set of changes, in order of appearance: setting (names of what was changed,
+        "+" between), value (as text), seeds, test_mse, test_mse_sd, difference (to the unchanged
+        runs: mean over the seeds in common), low and high (its 95% interval, Student's t), verdict
+        ("better", "worse", "undecided"; empty for the unchanged), knn_accuracy, parameters.
+
+    Raises:
+        ValueError: no run is unchanged.
+    """
+    named: Any = records.assign(_change=[_describe(changes(run, base)) for run in runs])
+    groups: Any = {
+        key: rows.set_index("seed") for key, rows in named.groupby("_change", sort=False)
+    }
+    unchanged = groups.get(("", UNCHANGED))
+    if unchanged is None:
+        raise ValueError(f"runs: none of the {len(runs)} equals base={base!r} but for its seed")
+    rows = []
+    for (setting, value), group in groups.items():
+        errors = group["test_mse"]
+        row = {"setting": setting, "value": value, "seeds": len(errors)}
+        row |= {"test_mse": errors.mean(), "test_mse_sd": errors.std()}
+        if setting:
+            paired = statistics.paired_differences(errors, unchanged["test_mse"])
+            interval = statistics.mean_interval(paired)
+            words = {"lower": "better", "higher": "worse", "undecided": "undecided"}
+            row |= {"difference": interval.mean, "low": interval.low, "high": interval.high}
+            row |= {"verdict": words[statistics.verdict(interval)]}
+        else:
+            row |= {"difference": 0.0, "low": np.nan, "high": np.nan, "verdict": ""}
+        row |= {name: group[name].mean() for name in ("knn_accuracy", "parameters")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def grid_coverage(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFrame:
+    """Where the inputs of each KAN layer lay on its grid, before and after training.
+
+    Args:
+        records: as ``kanlib.results.load_records`` returns for ``runs``.
+        runs: in the order of ``records``.
+        base: as for ``effects``.
+
+    Returns:
+        One row for each set of changes and layer: setting, value, layer (from 1), outside_before
+        and outside_after (fractions of all numbers that met no spline at all), inside_after (that
+        met all of them), means over seeds. Records made before coverage was kept have no rows.
+    """
+    rows = []
+    for run, path in zip(runs, records["path"], strict=True):
+        arrays = load_arrays(path)
+        setting, value = _describe(changes(run, base))
+        before, after = (arrays.get(f"coverage_{when}", []) for when in ("before", "after"))
+        for layer, (first, last) in enumerate(zip(before, after, strict=True), 1):
+            rows.append((setting, value, layer, first[2], last[2], last[0]))
+    columns: Any = ["setting", "value", "layer", "outside_before", "outside_after", "inside_after"]
+    table: Any = pd.DataFrame(rows, columns=columns)
+    return table.groupby(columns[:3], sort=False).mean().reset_index()
+
+
+def crossed(
+    records: pd.DataFrame, runs: Sequence[Run], base: Run, first: str, second: str
+) -> pd.DataFrame:
+    """Test error, mean over seeds, for all pairs of two settings, all others being the base's.
+
+    Args:
+        records: as ``kanlib.results.load_records`` returns for ``runs``.
+        runs: in the order of ``records``.
+        base: as for ``effects``.
+        first: name of the setting that makes the rows.
+        second: of the one that makes the columns.
+
+    Returns:
+        Index ``first``, columns ``second``, both increasing; NaN where there was no run.
+    """
+    rows = [
+        {first: _value(run, first), second: _value(run, second), "test_mse": error}
+        for run, error in zip(runs, records["test_mse"], strict=True)
+        if changes(run, base).keys() <= {first, second}
+    ]
+    table: Any = pd.DataFrame(rows)
+    return table.pivot_table(index=first, columns=second, values="test_mse", aggfunc="mean")
+
+
+def _value(run: Run, name: str) -> Any:
+    """The setting in force: the preset's where the run has none of its own."""
+    own = getattr(run, name)
+    return getattr(run.training(), name) if own is None else own
+
+
+def _describe(changed: dict[str, Any]) -> tuple[str, str]:
+    """Names and values, as text."""
+    if not changed:
+        return "", UNCHANGED
+    return " + ".join(changed), ", ".join(str(value) for value in changed.values())

@@ -1,0 +1,55 @@
+"""Figures of the studies show the numbers that they are given."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kanlib import charts, costs
+
+
+def test_effects_has_a_line_for_each_change():
+    table = pd.DataFrame(
+        {
+            "setting": ["", "grid_size", "base"], "value": ["as in the paper", "10", "zero"],
+            "test_mse": [0.1, 0.09, 0.2], "low": [np.nan, -0.02, 0.05],
+            "high": [np.nan, 0.0, 0.15], "verdict": ["", "better", "worse"],
+        }
+    )  # fmt: skip
+    (axes,) = charts.effects(table).axes
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["grid_size = 10", "base = zero"]
+    points = {c.get_label(): c.lines[0].get_xydata() for c in axes.containers}
+    assert np.asarray(points["better"]).tolist() == [[0.09, 0]]
+    assert np.asarray(points["worse"]).tolist() == [[0.2, 1]]
+
+
+def test_heatmaps_write_their_numbers():
+    table = pd.DataFrame([[0.1, 0.2]], index=[3], columns=[1, 2])
+    (axes,) = charts.heatmaps({"a": table}).axes
+    assert [t.get_text() for t in axes.texts] == ["0.1000", "0.2000"]
+
+
+def test_steps_draws_medians_and_every_seed():
+    log = pd.DataFrame(
+        {
+            "label": "KAN", "seed": [0, 0, 1, 1, 2, 2], "epoch": [0, 1] * 3,
+            "loss": [1, 2, 3, 4, 8, 9], "gradient_norm": [1] * 6,
+        }
+    )  # fmt: skip
+    records = pd.DataFrame({"label": ["KAN"] * 3, "test_mse": [0.1, 0.2, 0.3]})
+    figure = charts.steps(log, records)
+    assert list(figure.axes[0].lines[0].get_ydata()) == [3, 4]
+    assert sorted(figure.axes[2].lines[0].get_ydata()) == [0.1, 0.2, 0.3]
+
+
+def test_fronts_steps_along_the_unbeaten():
+    table = pd.DataFrame({"label": ["MLP", "KAN, a", "KAN, b"], "c": [3.0, 1, 2], "l": [1.0, 3, 4]})
+    front = {("c", "l"): costs.pareto(table, "c", "l")}
+    figure = charts.fronts(table, {"c": "cost"}, {"l": "loss"}, front)
+    line = figure.axes[0].lines[0]
+    assert list(line.get_xdata()) == [1, 3] and list(line.get_ydata()) == [3, 1]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["MLP", "KAN"]
+
+
+def test_effects_needs_the_unchanged_runs():
+    with pytest.raises(ValueError, match="one row must have an empty setting"):
+        charts.effects(pd.DataFrame({"setting": ["a"], "test_mse": [1.0]}))

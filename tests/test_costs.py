@@ -1,0 +1,69 @@
+"""Costs against hand counts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from kanlib import build_model, costs
+from kanlib.autoencoders import kan_pure, mlp
+
+IMAGES = torch.rand(10, 1, 4, 4) * 2 - 1
+
+
+def test_multiply_adds_of_known_models():
+    assert costs.multiply_adds(nn.Linear(7, 3), torch.zeros(5, 7)) == 5 * 7 * 3
+    assert costs.multiply_adds(mlp((1, 4, 4), 3, 5), IMAGES[:1]) == 2 * (16 * 5 + 5 * 3)
+    # a KAN layer is one product with G + k coefficients and the base's weight an edge
+    assert costs.multiply_adds(kan_pure((1, 4, 4), 3), IMAGES[:1]) == 2 * 16 * 3 * 9
+    convolution = nn.Conv2d(1, 8, 3, stride=2, padding=1)
+    assert costs.multiply_adds(convolution, torch.zeros(1, 1, 28, 28)) == 14 * 14 * 8 * 9
+
+
+def test_training_memory_of_a_linear_model():
+    model = nn.Linear(16, 16, bias=False)
+    x = torch.rand(64, 16)
+    # weights, gradients, two moments; for the backward: x, and the outputs that the error is of
+    assert costs.training_bytes(model, x) == 4 * (4 * 16 * 16) + 4 * (64 * 16) * 2
+
+
+def test_costs_has_a_row_a_model_and_no_step_for_pca():
+    models = {name: build_model(name, (1, 4, 4), 3) for name in ("kan", "mlp", "pca")}
+    table = costs.costs(models, IMAGES, rounds=1)
+    assert list(table.index) == ["kan", "mlp", "pca"] and list(table) == list(costs.COSTS)
+    assert table.loc["pca", ["training_mib", "step_ms"]].isna().all()
+    assert (table.drop(index="pca") > 0).all(axis=None)
+    assert table.loc["pca", "multiply_adds"] == 2 * 3 * 16
+
+
+def test_measuring_leaves_a_model_nearly_as_it_was():
+    model = kan_pure((1, 4, 4), 3)
+    before = [p.clone() for p in model.parameters()]
+    costs.costs({"kan": model}, IMAGES, rounds=3)
+    for old, new in zip(before, model.parameters(), strict=True):
+        torch.testing.assert_close(old, new, rtol=0, atol=1e-6)
+
+
+def test_what_was_measured_names_the_device():
+    table = costs.measured({"mlp": mlp((1, 4, 4), 3)}, IMAGES)
+    assert table["device"].str.startswith("cpu").all()
+    assert table["torch"].iloc[0] == torch.__version__
+
+
+def test_the_front_is_what_nobody_beats():
+    table = pd.DataFrame({"cost": [1, 2, 2, 3, 4, np.nan], "loss": [9, 5, 7, 5, 1, 0]})
+    assert costs.pareto(table, "cost", "loss").tolist() == [True, True, False, False, True, False]
+    twins = pd.DataFrame({"cost": [1, 1], "loss": [2, 2]})
+    assert costs.pareto(twins, "cost", "loss").all()
+
+
+@pytest.mark.parametrize("rounds", [0, 1.5, True])
+def test_bad_rounds_are_named(rounds):
+    with pytest.raises(ValueError, match="rounds="):
+        costs.costs({"mlp": mlp((1, 4, 4), 3)}, IMAGES, rounds=rounds)
+
+
+def test_no_models_are_refused():
+    with pytest.raises(ValueError, match=r"models=\[\]"):
+        costs.costs({}, IMAGES)
