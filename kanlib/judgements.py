@@ -121,16 +121,18 @@ def verdicts(judged: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns kan, rival, error, edges, code, and interpretability (edges and code together):
-        "yes", "no" or "in part", see ``answer``; "not comparable" where nothing was compared.
+        "yes", "no" or "in part", see ``answer``; "not comparable" where nothing was compared. And
+        better, worse, undecided: how many of the measures of interpretability are.
     """
     groups = {"error": ["error"], "edges": ["edges"], "code": ["code"]}
     groups["interpretability"] = ["edges", "code"]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for names, pair in judged.groupby(["kan", "rival"], sort=False):
         kan, rival = cast(tuple[str, str], names)
-        row: dict[str, str] = {"kan": kan, "rival": rival}
+        row: dict[str, Any] = {"kan": kan, "rival": rival}
         for name, about in groups.items():
             asked = pd.DataFrame(pair[pair["about"].isin(about)])
             row[name] = answer(asked) if len(asked) else "not comparable"
-        rows.append(row)
+        counted = list(pair[pair["about"] != "error"]["verdict"])
+        rows.append(row | {word: counted.count(word) for word in ("better", "worse", "undecided")})
     return pd.DataFrame(rows)

@@ -174,7 +174,7 @@ def test_an_answer_is_yes_no_or_in_part():
     (row,) = verdicts(judged).to_dict("records")
     assert row == {
         "kan": "k", "rival": "r", "error": "no", "edges": "yes", "code": "not comparable",
-        "interpretability": "yes",
+        "interpretability": "yes", "better": 1, "worse": 0, "undecided": 1,
     }  # fmt: skip
 
 
