@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from kanlib.results import atomic_file
 
@@ -242,4 +242,4 @@ def _plain_ticks(axes: Axes, sizes: Sequence[int]) -> None:
     if len(sizes) <= 8:
         axes.set_xticks(list(sizes), [str(size) for size in sizes])
     else:
-        axes.xaxis.set_major_formatter(ScalarFormatter())
+        plain_log_axis(axes.xaxis)

@@ -1,5 +1,7 @@
 """Figures of the studies show the numbers that they are given."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,9 +19,10 @@ def test_effects_has_a_line_for_each_change():
     )  # fmt: skip
     (axes,) = charts.effects(table).axes
     assert [t.get_text() for t in axes.get_yticklabels()] == ["grid_size = 10", "base = zero"]
-    points = {c.get_label(): c.lines[0].get_xydata() for c in axes.containers}
-    assert np.asarray(points["better"]).tolist() == [[0.09, 0]]
-    assert np.asarray(points["worse"]).tolist() == [[0.2, 1]]
+    bars: Any = axes.containers
+    points = {bar.get_label(): bar.lines[0].get_xydata().tolist() for bar in bars}
+    assert points["better"] == [[0.09, 0]]
+    assert points["worse"] == [[0.2, 1]]
 
 
 def test_heatmaps_write_their_numbers():
@@ -37,16 +40,16 @@ def test_steps_draws_medians_and_every_seed():
     )  # fmt: skip
     records = pd.DataFrame({"label": ["KAN"] * 3, "test_mse": [0.1, 0.2, 0.3]})
     figure = charts.steps(log, records)
-    assert list(figure.axes[0].lines[0].get_ydata()) == [3, 4]
-    assert sorted(figure.axes[2].lines[0].get_ydata()) == [0.1, 0.2, 0.3]
+    assert np.asarray(figure.axes[0].lines[0].get_ydata()).tolist() == [3, 4]
+    assert np.sort(figure.axes[2].lines[0].get_ydata()).tolist() == [0.1, 0.2, 0.3]
 
 
 def test_fronts_steps_along_the_unbeaten():
     table = pd.DataFrame({"label": ["MLP", "KAN, a", "KAN, b"], "c": [3.0, 1, 2], "l": [1.0, 3, 4]})
     front = {("c", "l"): costs.pareto(table, "c", "l")}
     figure = charts.fronts(table, {"c": "cost"}, {"l": "loss"}, front)
-    line = figure.axes[0].lines[0]
-    assert list(line.get_xdata()) == [1, 3] and list(line.get_ydata()) == [3, 1]
+    line: Any = figure.axes[0].lines[0]
+    assert line.get_xydata().tolist() == [[1, 3], [3, 1]]
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["MLP", "KAN"]
 
 

@@ -1,5 +1,7 @@
 """Steps of a training: counts that can be made by hand."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,7 +65,7 @@ def test_steps_come_from_the_records(few_digits: Images, tmp_path):
     runs.append(Run(model="pca", bottleneck=4))
     for run in runs:
         recorded(run, few_digits, tmp_path)
-    steps = stability.load_steps(load_records(runs, tmp_path))
+    steps: Any = stability.load_steps(load_records(runs, tmp_path))
     assert steps.groupby("seed").size().tolist() == [5, 5]  # 2 x 24 steps, every tenth
     assert steps["step"].tolist()[:5] == [1, 11, 21, 31, 41]
     assert steps["epoch"].max() == pytest.approx(2 * 4 / 5)
