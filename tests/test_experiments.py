@@ -75,7 +75,7 @@ def test_values_keep_their_types(experiment):
     [
         (
             "titel: x\nabout: y\ngrid: []",
-            "titel is not a known name; .* title, about, common, grid",
+            "titel is not a known name; .* title, about, notebook, common, grid",
         ),
         ("titel: x\nabout: y\ngrid: []", "title: Field required"),
         ("title: x\nabout: y", "grid: Field required"),
