@@ -32,7 +32,10 @@ def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
         raise ValueError("table: one row must have an empty setting, that of the unchanged runs")
     unchanged = reference.iloc[0]
     changed: Any = table[table["setting"] != ""]
-    names = list(changed["setting"] + " = " + changed["value"])
+    names = [
+        ", ".join(map(" = ".join, zip(setting.split(" + "), value.split(", "), strict=True)))
+        for setting, value in zip(changed["setting"], changed["value"], strict=True)
+    ]
     colours = {"better": "C2", "worse": "C3", "undecided": "0.5"}
     with mpl.rc_context(figures.STYLE):
         figure, [[axes]] = figures.grid(1, 1, (7.5, 0.24 * len(changed) + 1.3))
@@ -41,11 +44,10 @@ def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
             rows = (changed["verdict"] == verdict).to_numpy()
             where, values = np.flatnonzero(rows), changed["test_mse"].to_numpy()[rows]
             low, high = ((unchanged + changed[end]).to_numpy()[rows] for end in ("low", "high"))
-            bars = [values - np.maximum(low, 0.1 * values), high - values]  # the axis has no 0
+            bars = [values - low, high - values]
             axes.errorbar(values, where, xerr=bars, fmt="o", color=colour, ms=5, label=verdict)
         axes.set_yticks(range(len(names)), names, fontsize=8)
-        axes.set(xscale="log", xlabel="test MSE", title=title, ylim=(len(names) - 0.5, -0.5))
-        figures.plain_log_axis(axes.xaxis)
+        axes.set(xlabel="test MSE", title=title, ylim=(len(names) - 0.5, -0.5))
         axes.legend(fontsize=8, loc="best")
     return figure
 
@@ -89,6 +91,7 @@ def steps(log: pd.DataFrame, records: pd.DataFrame, *, title: str = "") -> Figur
                                   alpha=0.2, lw=0)  # fmt: skip
                 axes.plot(seeds.median(), color=colour, lw=0.8, label=label)
             axes.set(yscale="log", xlabel="epoch", title=name)
+            figures.plain_log_axis(axes.yaxis)
         labels = list(records["label"].unique())
         for place, label in enumerate(labels):
             errors = records.loc[records["label"] == label, "test_mse"]

@@ -111,7 +111,7 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
             here = history[history["bottleneck"] == size]
             for _, rows in here.groupby(["label", "seed"], sort=False):
                 label = str(next(iter(rows["label"])))
-                style = look(label) | {"markersize": 3}
+                style = look(label) | {"markersize": 3 if len(rows) <= 40 else 0}
                 axes.plot(rows["epoch"], rows["test_loss"], label=label, **style)
             axes.set(title=f"bottleneck {size}", xlabel="epoch", yscale="log")
             plain_log_axis(axes.yaxis)

@@ -54,7 +54,8 @@ class Run(BaseModel):
     """The parameters of one run: they fix its numbers, and name its record.
 
     Attributes:
-        dataset: "digits", "mnist", "cifar10", "svhn", "folder", or the name of an image folder.
+        dataset: "digits", "mnist", "cifar10", "svhn", "folder", or the name of an image folder;
+            "series", "GunPoint", "ItalyPowerDemand", or the name of a folder of windows.
         model: "kan", "kan-pure", "conv", "mlp", "spline-mlp" or "pca".
         bottleneck: size of the code, 1 to the number of values in an image.
         seed: of the weights and of the order of the batches, >= 0.
