@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from kanlib.autoencoders import Autoencoder, count_parameters
 from kanlib.bases import BSpline
@@ -166,6 +166,29 @@ def coverage_array(model: Autoencoder, images: Images) -> NDArray[np.generic]:
         return np.empty((0, 3))
     met = coverage(model, images.train.images[:1000])
     return np.array([(c.inside, c.fading, c.outside) for c in met.values()])
+
+
+@torch.inference_mode()
+def dead_units(model: Autoencoder, images: Images) -> NDArray[np.generic]:
+    """How many units of each ReLU layer are 0 for every training image, and so learn no more.
+
+    Returns:
+        (layers,) int64, in the order of the model; empty where there is no ReLU.
+    """
+    alive: dict[nn.Module, Tensor] = {}
+
+    def note(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        alive[layer] = alive.get(layer, torch.tensor(False)) | (output > 0).any(0).cpu()
+
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.ReLU)]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    try:
+        for batch in batches(images.train.images, 1024):
+            model(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return np.array([int((~alive[layer]).sum()) for layer in layers], dtype=np.int64)
 
 
 @torch.inference_mode()

@@ -56,6 +56,19 @@ def load_steps(records: pd.DataFrame, every: int = 10) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def dead_units(records: pd.DataFrame) -> pd.Series:
+    """ReLU units, of both halves of the model, that are 0 for every training image.
+
+    Args:
+        records: as ``kanlib.results.load_records`` returns.
+
+    Returns:
+        A number for each row; NaN where the record was made before they were counted.
+    """
+    counts = [load_arrays(path).get("dead_units") for path in records["path"]]
+    return pd.Series([np.nan if c is None else float(c.sum()) for c in counts], records.index)
+
+
 def summarise(records: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
     """How much the runs of each model differ, and how rough they were.
 

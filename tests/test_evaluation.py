@@ -7,7 +7,7 @@ from torch import nn
 from kanlib import build_model, evaluation
 from kanlib.autoencoders import Autoencoder
 from kanlib.data import Images, Split
-from kanlib.evaluation import coverage_array, evaluate, knn_score, picture_arrays
+from kanlib.evaluation import coverage_array, dead_units, evaluate, knn_score, picture_arrays
 from kanlib.training import reconstruction_error
 
 
@@ -153,6 +153,21 @@ def test_pictures_show_the_first_test_image_of_each_class_and_the_liveliest_edge
 def test_a_model_without_kan_layers_has_no_edges(few_digits):
     arrays = picture_arrays(build_model("mlp", few_digits.shape, 4), few_digits)
     assert sorted(arrays) == ["originals", "reconstructions"]
+
+
+def test_dead_units_are_those_that_no_image_reaches(few_digits: Images):
+    model = build_model("mlp", few_digits.shape, 4, hidden=5)
+    assert dead_units(model, few_digits).shape == (2,)
+    first = next(m for m in model.modules() if isinstance(m, nn.Linear))
+    with torch.no_grad():
+        first.weight[1:3] = 0
+        first.bias[1:3] = -1  # never above 0, whatever the image
+        first.weight[[0, 3, 4]] = 0
+        first.bias[[0, 3, 4]] = 1
+    assert dead_units(model, few_digits)[0] == 2
+    conv = build_model("conv", few_digits.shape, 4)
+    assert len(dead_units(conv, few_digits)) == 4  # two on each side
+    assert len(dead_units(build_model("kan-pure", few_digits.shape, 4), few_digits)) == 0
 
 
 def test_coverage_has_a_row_for_each_kan_layer(few_digits: Images):

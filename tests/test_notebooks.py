@@ -128,6 +128,7 @@ def test_papermill_turns_every_parameter_into_a_record(tmp_path):
     assert arrays["reconstructions"].shape == (10, 1, 8, 8)
     steps = 2 * 45  # 1,437 images, 32 a step
     assert arrays["step_loss"].shape == arrays["gradient_norm"].shape == (steps // 10,)
+    assert arrays["dead_units"].shape == (2,)
     assert arrays["coverage_before"].shape == arrays["coverage_after"].shape == (2, 3)
 
 

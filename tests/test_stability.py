@@ -73,6 +73,16 @@ def test_steps_come_from_the_records(few_digits: Images, tmp_path):
     assert (steps["loss"] > 0).all() and (steps["gradient_norm"] > 0).all()
 
 
+def test_dead_units_come_from_the_records(few_digits: Images, tmp_path):
+    run = Run(bottleneck=4, epochs=1)
+    recorded(run, few_digits, tmp_path)
+    records = load_records([run], tmp_path)
+    assert stability.dead_units(records).isna().tolist() == [True]  # made before they were counted
+    arrays = records["path"].str.replace(".json", ".npz").iloc[0]
+    np.savez(arrays, dead_units=np.array([2, 1]))
+    assert stability.dead_units(records).tolist() == [3]
+
+
 def test_a_record_without_a_log_is_named(few_digits: Images, tmp_path):
     run = Run(bottleneck=4, epochs=1)
     recorded(run, few_digits, tmp_path, logged=False)
