@@ -39,7 +39,7 @@ def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
     colours = {"better": "C2", "worse": "C3", "undecided": "0.5"}
     with mpl.rc_context(figures.STYLE):
         figure, [[axes]] = figures.grid(1, 1, (7.5, 0.24 * len(changed) + 1.3))
-        axes.axvline(unchanged, color="black", lw=1, ls="--", label="as in the paper")
+        axes.axvline(unchanged, color="black", lw=1, ls="--", label="unchanged")
         for verdict, colour in colours.items():
             rows = (changed["verdict"] == verdict).to_numpy()
             where, values = np.flatnonzero(rows), changed["test_mse"].to_numpy()[rows]

@@ -13,7 +13,7 @@ from kanlib import statistics
 from kanlib.results import load_arrays
 from kanlib.runs import Run
 
-UNCHANGED = "as in the paper"
+UNCHANGED = "unchanged"
 
 
 def changes(run: Run, base: Run) -> dict[str, Any]:

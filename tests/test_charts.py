@@ -12,7 +12,7 @@ from kanlib import charts, costs
 def test_effects_has_a_line_for_each_change():
     table = pd.DataFrame(
         {
-            "setting": ["", "grid_size", "base"], "value": ["as in the paper", "10", "zero"],
+            "setting": ["", "grid_size", "base"], "value": ["unchanged", "10", "zero"],
             "test_mse": [0.1, 0.09, 0.2], "low": [np.nan, -0.02, 0.05],
             "high": [np.nan, 0.0, 0.15], "verdict": ["", "better", "worse"],
         }
