@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kanlib import verdicts
+from kanlib import sensitivity, stability, verdicts
 from kanlib.cpu import fast_products
 from kanlib.data import load_images
 from kanlib.experiments import load_experiment
@@ -15,10 +15,12 @@ from kanlib.runs import Run
 from kanlib.statistics import summarise
 from kanlib.training import reconstruction_error, train
 
-COMMITTED = sorted(
+WITH_TABLES = sorted(
     path for path in Path("experiments").glob("*.yaml") if Path(f"results/{path.stem}.csv").exists()
     and path.stem != "digits"
 )  # fmt: skip
+COMMITTED = [path for path in WITH_TABLES if load_experiment(path).notebook is None]
+STUDIES = [path for path in WITH_TABLES if path not in COMMITTED]
 JUDGED = ("small-mnist", "tuned-mnist", "small-svhn")  # the default of notebooks/06_verdicts.ipynb
 
 
@@ -35,6 +37,33 @@ def test_a_committed_table_follows_from_the_committed_records(path):
     assert list(table["label"]) == list(fresh["label"])
     for metric in metrics:
         assert table[metric].to_numpy() == pytest.approx(fresh[metric].to_numpy(), rel=1e-12)
+
+
+def study_table(plan, records):
+    """What the notebook of a study computes from its records, as its table has it."""
+    match Path(plan.notebook).stem:
+        case "07_worth":
+            table = summarise(records, ["test_mse", "knn_accuracy"]).set_index("label")
+            return table.assign(knn_error=1 - table["knn_accuracy"]).rename_axis("model")
+        case "08_sensitivity":
+            base = Run(**{name: value for name, value in plan.common.items() if name != "seed"})
+            return sensitivity.effects(records, plan.runs(), base).set_index("setting")
+        case "11_stability":
+            return stability.summarise(records, stability.load_steps(records))
+    raise NotImplementedError(plan.notebook)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_the_table_of_a_study_follows_from_the_committed_records(path):
+    plan = load_experiment(path)
+    fresh = study_table(plan, load_records(plan.runs(), "results"))
+    table = pd.read_csv(f"results/{path.stem}.csv", index_col=0, keep_default_na=True)
+    assert list(table.index.fillna("")) == list(fresh.index)
+    compared = table.columns.intersection(fresh.select_dtypes("number").columns)
+    assert {"test_mse", "seeds"} <= set(compared)
+    for name in compared:
+        expected = fresh[name].to_numpy(float)
+        assert table[name].to_numpy() == pytest.approx(expected, rel=1e-9, nan_ok=True), name
 
 
 def test_the_committed_verdicts_follow_from_the_committed_records():
