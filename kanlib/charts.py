@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from kanlib import figures
+from kanlib.sensitivity import UNCHANGED
 
 _NO_GRID: dict[Any, Any] = {"axes.grid": False}
 
@@ -21,17 +22,19 @@ def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
     """Test error of each setting, one line each, beside that of the unchanged runs.
 
     Args:
-        table: as ``kanlib.sensitivity.effects`` returns; the unchanged runs have an empty setting.
+        table: as ``kanlib.sensitivity.effects`` returns, with the unchanged runs in it.
         title: above the axes.
 
     Raises:
         ValueError: no row is that of the unchanged runs.
     """
-    reference = table.loc[table["setting"] == "", "test_mse"]
+    reference = table.loc[table["setting"] == UNCHANGED, "test_mse"]
     if reference.empty:
-        raise ValueError("table: one row must have an empty setting, that of the unchanged runs")
+        raise ValueError(
+            f"table: one row must have the setting {UNCHANGED!r}, to hold the others against"
+        )
     unchanged = reference.iloc[0]
-    changed: Any = table[table["setting"] != ""]
+    changed: Any = table[table["setting"] != UNCHANGED]
     names = [
         ", ".join(map(" = ".join, zip(setting.split(" + "), value.split(", "), strict=True)))
         for setting, value in zip(changed["setting"], changed["value"], strict=True)

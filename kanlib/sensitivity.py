@@ -14,6 +14,7 @@ from kanlib.results import load_arrays
 from kanlib.runs import Run
 
 UNCHANGED = "unchanged"
+_NOTHING = "–"
 
 
 def changes(run: Run, base: Run) -> dict[str, Any]:
@@ -35,9 +36,10 @@ def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFra
 
     Returns:
         One row for each set of changes, in order of appearance: setting (names of what was changed,
-        "+" between), value (as text), seeds, test_mse, test_mse_sd, difference (to the unchanged
-        runs: mean over the seeds in common), low and high (its 95% interval, Student's t), verdict
-        ("better", "worse", "undecided"; empty for the unchanged), knn_accuracy, parameters.
+        "+" between, or UNCHANGED), value (as text), seeds, test_mse, test_mse_sd, difference (to
+        the unchanged runs: mean over the seeds in common), low and high (its 95% interval,
+        Student's t), verdict ("better", "worse", "undecided"; "–" for the unchanged),
+        knn_accuracy, parameters.
 
     Raises:
         ValueError: no run is unchanged.
@@ -46,7 +48,7 @@ def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFra
     groups: Any = {
         key: rows.set_index("seed") for key, rows in named.groupby("_change", sort=False)
     }
-    unchanged = groups.get(("", UNCHANGED))
+    unchanged = groups.get((UNCHANGED, _NOTHING))
     if unchanged is None:
         raise ValueError(f"runs: none of the {len(runs)} equals base={base!r} but for its seed")
     rows = []
@@ -54,14 +56,14 @@ def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFra
         errors = group["test_mse"]
         row = {"setting": setting, "value": value, "seeds": len(errors)}
         row |= {"test_mse": errors.mean(), "test_mse_sd": errors.std()}
-        if setting:
+        if setting != UNCHANGED:
             paired = statistics.paired_differences(errors, unchanged["test_mse"])
             interval = statistics.mean_interval(paired)
             words = {"lower": "better", "higher": "worse", "undecided": "undecided"}
             row |= {"difference": interval.mean, "low": interval.low, "high": interval.high}
             row |= {"verdict": words[statistics.verdict(interval)]}
         else:
-            row |= {"difference": 0.0, "low": np.nan, "high": np.nan, "verdict": ""}
+            row |= {"difference": 0.0, "low": np.nan, "high": np.nan, "verdict": _NOTHING}
         row |= {name: group[name].mean() for name in ("knn_accuracy", "parameters")}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -125,5 +127,5 @@ def _value(run: Run, name: str) -> Any:
 def _describe(changed: dict[str, Any]) -> tuple[str, str]:
     """Names and values, as text."""
     if not changed:
-        return "", UNCHANGED
+        return UNCHANGED, _NOTHING
     return " + ".join(changed), ", ".join(str(value) for value in changed.values())

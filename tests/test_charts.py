@@ -12,9 +12,9 @@ from kanlib import charts, costs
 def test_effects_has_a_line_for_each_change():
     table = pd.DataFrame(
         {
-            "setting": ["", "grid_size", "base"], "value": ["unchanged", "10", "zero"],
+            "setting": ["unchanged", "grid_size", "base"], "value": ["–", "10", "zero"],
             "test_mse": [0.1, 0.09, 0.2], "low": [np.nan, -0.02, 0.05],
-            "high": [np.nan, 0.0, 0.15], "verdict": ["", "better", "worse"],
+            "high": [np.nan, 0.0, 0.15], "verdict": ["–", "better", "worse"],
         }
     )  # fmt: skip
     (axes,) = charts.effects(table).axes
@@ -54,5 +54,5 @@ def test_fronts_steps_along_the_unbeaten():
 
 
 def test_effects_needs_the_unchanged_runs():
-    with pytest.raises(ValueError, match="one row must have an empty setting"):
+    with pytest.raises(ValueError, match="one row must have the setting 'unchanged'"):
         charts.effects(pd.DataFrame({"setting": ["a"], "test_mse": [1.0]}))

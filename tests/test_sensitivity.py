@@ -33,13 +33,13 @@ def test_changes_name_what_differs_but_the_seed():
 def test_effects_are_paired_over_seeds():
     records, runs = made_up(none=[1, 2, 3], fine=[0.9, 1.8, 2.9], rate=[1.5, 1.5, 3.5])
     table = sensitivity.effects(records, runs, BASE).set_index("setting")
-    assert table.index.tolist() == ["", "grid_size", "learning_rate"]
+    assert table.index.tolist() == ["unchanged", "grid_size", "learning_rate"]
     assert table.loc["grid_size", "difference"] == pytest.approx(-0.4 / 3)
     # t interval of (-0.1, -0.2, -0.1): mean -0.1333, s / sqrt(3) = 0.03333, t(2) = 4.303
     assert table.loc["grid_size", "high"] == pytest.approx(-0.4 / 3 + 4.303 / 30, abs=1e-4)
-    assert table["verdict"].tolist() == ["", "undecided", "undecided"]
+    assert table["verdict"].tolist() == ["–", "undecided", "undecided"]
     records, runs = made_up(none=[1, 2, 3], fine=[0.9, 1.9, 2.9001], rate=[1.5, 2.5, 3.5001])
-    assert sensitivity.effects(records, runs, BASE)["verdict"].tolist() == ["", "better", "worse"]
+    assert sensitivity.effects(records, runs, BASE)["verdict"].tolist() == ["–", "better", "worse"]
 
 
 def test_without_the_unchanged_runs_there_is_no_effect():
