@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from kanlib import figures
 from kanlib.sensitivity import UNCHANGED
@@ -138,6 +139,7 @@ def fronts(
                     look = figures.look(label) | {"linestyle": "none"}
                     axes.plot(rows[cost], rows[loss], label=label, **look)
                 axes.set(xscale="log", yscale="log", xlabel=cost_name)
+                axes.xaxis.set_minor_formatter(NullFormatter())
                 figures.plain_log_axis(axes.yaxis)
             line[0].set_ylabel(loss_name)
         figure.legend(
