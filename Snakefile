@@ -40,6 +40,7 @@ PICTURES = expand(
 )
 # What reads records; a change there makes tables and figures anew.
 ROOMS = ("results", "published", "statistics", "tables", "figures", "panels")
+ROOMS += ("charts", "costs", "sensitivity", "stability") if PLAN.notebook else ()
 READERS = [f"kanlib/{room}.py" for room in ROOMS]
 
 # One thread a job: two small jobs side by side beat one job of two threads.

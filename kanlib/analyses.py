@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
+from kanlib.files import save_with_arrays
 from kanlib.formulas import Formulas
-from kanlib.results import Environment, atomic_file
+from kanlib.results import Environment
 from kanlib.runs import STRICT, Run, explain
 
 
@@ -102,11 +102,7 @@ def save_analysis(
         OSError: the files could not be written; what was there before is untouched.
     """
     path = analysis_path(analysis.run, results_dir)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-    with atomic_file(path) as temporary:
-        temporary.write_text(analysis.model_dump_json(indent=1) + "\n")
+    save_with_arrays(path, analysis.model_dump_json(indent=1) + "\n", arrays)
     return path
 
 

@@ -110,6 +110,7 @@ def kan_pure(
     widths = [pixels, bottleneck] if hidden is None else [pixels, hidden, bottleneck]
 
     def layers(widths: list[int]) -> list[nn.Module]:
+        """KAN layers from each width to the next."""
         return [
             KANLinear(*pair, separate_scale=separate_scale, **options)
             for pair in itertools.pairwise(widths)
@@ -170,6 +171,7 @@ def match_parameters(build: Callable[[int], nn.Module], target: int, largest: in
         raise ValueError(f"match_parameters: target={target!r} must be positive")
 
     def count(size: int) -> int:
+        """Parameters at a size."""
         with torch.device("meta"):  # shapes only: nothing is allocated
             return count_parameters(build(size))
 

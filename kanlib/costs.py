@@ -91,6 +91,7 @@ def training_bytes(model: nn.Module, inputs: Tensor) -> int:
     kept: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
+        """Count what is saved for the backward, and save it as it is."""
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:  # each storage once, whatever views of it are kept
             kept[storage.data_ptr()] = storage.nbytes()
@@ -130,6 +131,7 @@ def _step_of(model: Autoencoder, batch: Tensor) -> Callable[[], None]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, fused=True)
 
     def step() -> None:
+        """Forward, backward and update on the same batch."""
         loss = nn.functional.mse_loss(model(batch), batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -140,6 +142,7 @@ def _step_of(model: Autoencoder, batch: Tensor) -> Callable[[], None]:
 
 def _pass_of(model: Autoencoder, batch: Tensor) -> Callable[[], None]:
     def infer() -> None:
+        """Reconstruct the batch."""
         with torch.inference_mode():
             model(batch)
 

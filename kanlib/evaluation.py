@@ -178,6 +178,7 @@ def dead_units(model: Autoencoder, images: Images) -> NDArray[np.generic]:
     alive: dict[nn.Module, Tensor] = {}
 
     def note(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        """Remember the units that were above 0."""
         alive[layer] = alive.get(layer, torch.tensor(False)) | (output > 0).any(0).cpu()
 
     layers = [layer for layer in model.modules() if isinstance(layer, nn.ReLU)]

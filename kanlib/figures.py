@@ -16,7 +16,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from kanlib.results import atomic_file
+from kanlib.files import atomic_file
 
 STYLE: dict[Any, Any] = {
     "axes.grid": True,

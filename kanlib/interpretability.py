@@ -215,6 +215,7 @@ class _Polynomials(nn.Module):
             self.register_buffer(name, value)
 
     def forward(self, x: Tensor) -> Tensor:
+        """As the layer replaced: (N, I) -> (N, O), or any shape to the same."""
         place = scaled(x.flatten(1).double(), self.low, self.high)
         if self.degree > 1:  # a cubic runs away where a test pixel is brighter than any before
             place = place.clamp(-1, 1)
@@ -232,6 +233,7 @@ class _Shift(nn.Module):
         self.register_buffer("shift", shift)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, O) -> (N, O)."""
         return x + self.shift
 
 

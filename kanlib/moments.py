@@ -62,11 +62,13 @@ def moments(model: nn.Module, images: Tensor, batch_size: int = 512) -> dict[str
     gram: dict[str, Tensor] = {}
 
     def see_range(name: str, _: nn.Module, x: Tensor) -> None:
+        """Widen the range of each input by a batch."""
         least, most = x.flatten(1).double().aminmax(dim=0)
         low[name] = torch.minimum(low.get(name, least), least)
         high[name] = torch.maximum(high.get(name, most), most)
 
     def see_products(name: str, layer: nn.Module, x: Tensor) -> None:
+        """Add the products of a batch to their means."""
         terms = chebyshev(scaled(x.flatten(1).double(), low[name], high[name]), LARGEST)
         both = torch.cat([terms, features(layer, x)], dim=1).permute(2, 1, 0)  # (I, D+1+K, N)
         gram[name] = gram.get(name, 0) + both @ both.mT / len(images)

@@ -7,12 +7,9 @@ are written to a temporary name and renamed, the record last.
 """
 
 import json
-import os
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from kanlib.cpu import Products
 from kanlib.evaluation import Evaluation
+from kanlib.files import save_with_arrays
 from kanlib.runs import LATER, STRICT, Positive, Run, explain, labels
 from kanlib.training import History, TrainingConfig
 
@@ -115,29 +113,8 @@ def save_record(
         OSError: the files could not be written; what was there before is untouched.
     """
     path = record.run.path(results_dir)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-    with atomic_file(path) as temporary:
-        temporary.write_text(record.model_dump_json(indent=1) + "\n")
+    save_with_arrays(path, record.model_dump_json(indent=1) + "\n", arrays)
     return path
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary name to write to, renamed to ``path`` if the block succeeds, removed if not."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)  # mkstemp makes it private
-        temporary.replace(path)
-    except OSError as error:
-        error.filename = str(path)  # a full disk names none
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_record(path: str | Path) -> Record:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from kanlib.results import atomic_file
+from kanlib.files import atomic_file
 
 
 def by_bottleneck(summary: pd.DataFrame, metric: str) -> pd.DataFrame:

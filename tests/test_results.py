@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from kanlib.evaluation import Evaluation, Score
+from kanlib.files import atomic_file
 from kanlib.results import (
     Environment,
     Record,
-    atomic_file,
     load_arrays,
     load_histories,
     load_record,
