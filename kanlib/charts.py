@@ -16,8 +16,6 @@ from matplotlib.ticker import NullFormatter
 from kanlib import figures
 from kanlib.sensitivity import UNCHANGED
 
-_NO_GRID: dict[Any, Any] = {"axes.grid": False}
-
 
 def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
     """Test error of each setting, one line each, beside that of the unchanged runs.
@@ -63,7 +61,7 @@ def heatmaps(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> Figure:
         tables: panel title -> as ``kanlib.sensitivity.crossed`` returns.
         title: above the panels.
     """
-    with mpl.rc_context(figures.STYLE | _NO_GRID):
+    with mpl.rc_context(figures.STYLE | figures.NO_GRID):
         figure, panels = figures.grid(1, len(tables), (4.2 * len(tables), 3.4))
         for axes, (name, table) in zip(panels[0], tables.items(), strict=True):
             sns.heatmap(table, ax=axes, annot=True, fmt=".4f", cmap="Blues_r", cbar=False,

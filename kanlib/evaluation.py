@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from kanlib.autoencoders import Autoencoder, count_parameters
 from kanlib.bases import BSpline
-from kanlib.data import Images
+from kanlib.data import Images, Split
 from kanlib.grids import coverage
 from kanlib.layers import KANLinear
 from kanlib.reconstruction import batches, check_images, reconstruction_error
@@ -192,6 +192,12 @@ def dead_units(model: Autoencoder, images: Images) -> NDArray[np.generic]:
     return np.array([int((~alive[layer]).sum()) for layer in layers], dtype=np.int64)
 
 
+def first_of_each_class(split: Split) -> Tensor:
+    """The first image of each class in ``split``, in the order of the labels: (N, C, H, W)."""
+    labels = split.labels
+    return split.images[[int((labels == label).nonzero()[0]) for label in labels.unique()]]
+
+
 @torch.inference_mode()
 def picture_arrays(
     model: Autoencoder, images: Images, edges: int = 12
@@ -214,8 +220,7 @@ def picture_arrays(
     """
     if type(edges) is not int or edges < 1:
         raise ValueError(f"edges={edges!r} must be an integer >= 1")
-    first = [int((images.test.labels == c).nonzero()[0]) for c in images.test.labels.unique()]
-    originals = images.test.images[first]
+    originals = first_of_each_class(images.test)
     arrays = {"originals": originals, "reconstructions": model(originals)}
     layer = next((m for m in model.encoder.modules() if isinstance(m, KANLinear)), None)
     if layer is not None:

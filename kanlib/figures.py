@@ -28,6 +28,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "pdf.fonttype": 42,
 }
+NO_GRID: dict[Any, Any] = {"axes.grid": False}  # put over STYLE where images are drawn
 # A model keeps its colour and marker in every figure, whichever others are drawn beside it.
 _FAMILIES = {
     "KAN layers alone": ("C1", "s"),
@@ -88,7 +89,7 @@ def against_bottleneck(
         if log:
             plain_log_axis(axes.yaxis)
         axes.set(xlabel="bottleneck (numbers in the code)", ylabel=ylabel, title=title)
-        _plain_ticks(axes, sorted(table["bottleneck"].unique()))
+        plain_ticks(axes, sorted(table["bottleneck"].unique()))
         axes.legend(fontsize=8)
     return figure
 
@@ -236,7 +237,7 @@ def plain_log_axis(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def _plain_ticks(axes: Axes, sizes: Sequence[int]) -> None:
+def plain_ticks(axes: Axes, sizes: Sequence[int]) -> None:
     """The bottlenecks themselves on a logarithmic axis, unless they would overlap."""
     axes.xaxis.set_minor_locator(NullLocator())
     if len(sizes) <= 8:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from kanlib import figures
 
 Array = NDArray[Any]
-_NO_GRID: dict[Any, Any] = {"axes.grid": False}
 
 
 def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str = "") -> Figure:
@@ -41,7 +40,7 @@ def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str =
             )
     named = {"original": originals} | dict(rows)
     windows = originals.shape[2] == 1
-    with mpl.rc_context(figures.STYLE | _NO_GRID):
+    with mpl.rc_context(figures.STYLE | figures.NO_GRID):
         width = 2.4 if windows else 0.62
         size = (width * len(originals) + 2.4, 0.62 * len(named) + 0.5)
         figure, panels = figures.grid(len(named), len(originals), size, share=windows)
@@ -116,7 +115,7 @@ def confusion_matrices(
                 f"{name}: matrix of shape {np.shape(counts)} must have a row and a column for each "
                 f"of the {len(classes)} classes"
             )
-    with mpl.rc_context(figures.STYLE | _NO_GRID):
+    with mpl.rc_context(figures.STYLE | figures.NO_GRID):
         figure, panels = figures.grid(1, len(matrices), (4.2 * len(matrices), 4.2))
         for axes, (name, counts) in zip(panels[0], matrices.items(), strict=True):
             shares = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
@@ -156,7 +155,7 @@ def measures(table: pd.DataFrame, metrics: Mapping[str, str], *, log: Sequence[s
                 if metric in log:
                     axes.set_yscale("log")
                     figures.plain_log_axis(axes.yaxis)
-                figures._plain_ticks(axes, sizes)
+                figures.plain_ticks(axes, sizes)
         for axes in panels[-1]:
             axes.set_xlabel("bottleneck (numbers in the code)")
         handles, labels = panels[0, 0].get_legend_handles_labels()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from kanlib.autoencoders import Autoencoder
 from kanlib.data import Images
+from kanlib.evaluation import first_of_each_class
 from kanlib.interpretability import edge_polynomials, edge_spread, prune, strongest
 from kanlib.layers import KANLinear
 from kanlib.moments import Moments, chebyshev, scaled
@@ -37,8 +38,7 @@ def pruned_pictures(
         ``originals`` (classes, C, H, W), ``reconstructions`` (pruned models, classes, C, H, W):
         one model for each fraction in ``PICTURED``.
     """
-    labels = images.test.labels
-    shown = images.test.images[[int((labels == c).nonzero()[0]) for c in labels.unique()]]
+    shown = first_of_each_class(images.test)
     with torch.inference_mode():
         made = [prune(model, seen, strongest(scores, kept))(shown) for kept in PICTURED]
     return {

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from kanlib import figures
 
 Array = NDArray[Any]
-_NO_GRID: dict[Any, Any] = {"axes.grid": False}
 _LINES = {"spread": "-", "size": "--"}
 _RULES = {"spread": "by spread", "size": "by size of weight"}
 _SHADES = {"whole": "0.2", "cubic": "C0", "quadratic": "C9", "line": "C1", "constant": "0.8"}
@@ -66,7 +65,7 @@ def receptive_fields(before: Array, kept: Array, *, title: str = "") -> Figure:
     if before.ndim != 4 or before.shape != kept.shape:
         raise ValueError(f"before {before.shape} and kept {kept.shape} must be (O, C, H, W), both")
     rows = {"all edges": before.mean(1), "a tenth left": (before * kept).mean(1)}
-    with mpl.rc_context(figures.STYLE | _NO_GRID):
+    with mpl.rc_context(figures.STYLE | figures.NO_GRID):
         figure, panels = figures.grid(2, len(before), (0.95 * len(before) + 1.4, 2.5))
         for line, (name, maps) in zip(panels, rows.items(), strict=True):
             for unit, (axes, field) in enumerate(zip(line, maps, strict=True)):
