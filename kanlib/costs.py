@@ -1,11 +1,11 @@
 """What an autoencoder costs: parameters, multiply-adds, memory and time.
 
-Needs ``autoencoders.py``, ``provenance.py`` and pandas. Only the shapes of models matter here, not
-what they learned.
+Needs ``autoencoders.py``, ``provenance.py``, ``results.py`` and pandas. Only the shapes of
+models matter here, not what they learned.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -17,6 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from kanlib.autoencoders import Autoencoder, count_parameters
 from kanlib.provenance import environment
+from kanlib.results import load_arrays
+from kanlib.runs import Run
 
 # What a model costs: column -> what it is.
 COSTS = {
@@ -57,7 +59,10 @@ def costs(models: Mapping[str, Autoencoder], images: Tensor, rounds: int = 15) -
         if any(parameter.requires_grad for parameter in model.parameters()):
             steps[name] = _step_of(model, small)
         passes[name] = _pass_of(model, large)
-    step_seconds, pass_seconds = _interleaved(steps, rounds), _interleaved(passes, rounds)
+    step_seconds, pass_seconds = (
+        {name: median(seconds) for name, seconds in _interleaved(calls, rounds).items()}
+        for calls in (steps, passes)
+    )
     rows: Any = {
         name: {
             "parameters": count_parameters(model),
@@ -75,6 +80,43 @@ def measured(models: Mapping[str, Autoencoder], images: Tensor) -> pd.DataFrame:
     """``costs``, with columns that say what timed them: device, threads, torch (version)."""
     made = environment(str(images.device), "default")
     return costs(models, images).assign(device=made.device, threads=made.threads, torch=made.torch)
+
+
+def training_steps(records: pd.DataFrame, runs: Sequence[Run], rounds: int = 15) -> pd.DataFrame:
+    """How long every model's training step takes, all models of a data set and bottleneck in turn.
+
+    A record's own seconds depend on what else its machine did; these can be compared.
+
+    Args:
+        records: as ``kanlib.results.load_records`` returns them for ``runs``.
+        runs: of any data sets.
+        rounds: of timing, >= 1.
+
+    Returns:
+        Columns dataset, bottleneck, label, round, step_ms (milliseconds of forward, backward and
+        AdamW on 64 images), device, threads, torch; none for PCA, which is fitted.
+
+    Raises:
+        ValueError: ``records`` and ``runs`` are not as many.
+    """
+    if len(records) != len(runs):
+        raise ValueError(f"records has {len(records)} rows, runs {len(runs)}: must be as many")
+    made = environment("cpu", "default")
+    table = pd.DataFrame(columns=["dataset", "bottleneck", "label", "round", "step_ms"])
+    first: Any = records.assign(run=list(runs)).drop_duplicates(["dataset", "bottleneck", "label"])
+    places: Any = first[first["model"] != "pca"].groupby(["dataset", "bottleneck"], sort=False)
+    parts = []
+    for (dataset, bottleneck), rows in places:
+        images = _batch(torch.from_numpy(load_arrays(rows["path"].iloc[0])["originals"]), _BATCH)
+        steps = {}
+        for run, label in zip(rows["run"], rows["label"], strict=True):
+            steps[label] = _step_of(run.build_model(tuple(images.shape[1:])), images)
+        for label, seconds in _interleaved(steps, rounds).items():
+            part = pd.DataFrame({"round": range(rounds), "step_ms": [1e3 * s for s in seconds]})
+            parts.append(part.assign(dataset=dataset, bottleneck=bottleneck, label=label))
+    if parts:
+        table = pd.concat(parts, ignore_index=True)[table.columns]
+    return table.assign(device=made.device, threads=made.threads, torch=made.torch)
 
 
 def multiply_adds(model: nn.Module, inputs: Tensor) -> int:
@@ -149,8 +191,8 @@ def _pass_of(model: Autoencoder, batch: Tensor) -> Callable[[], None]:
     return infer
 
 
-def _interleaved(calls: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Median seconds of each call; every round times all of them, after two to warm up."""
+def _interleaved(calls: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each call, one a round; every round times all, after two to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for round_ in range(rounds + 2):
         for name, call in calls.items():
@@ -160,4 +202,4 @@ def _interleaved(calls: Mapping[str, Callable[[], None]], rounds: int) -> dict[s
                 torch.cuda.synchronize()
             if round_ >= 2:
                 seconds[name].append(time.perf_counter() - start)
-    return {name: median(values) for name, values in seconds.items()}
+    return seconds

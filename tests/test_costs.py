@@ -1,5 +1,7 @@
 """Costs against hand counts."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from torch import nn
 
 from kanlib import build_model, costs
 from kanlib.autoencoders import kan_pure, mlp
+from kanlib.runs import Run, labels
 
 IMAGES = torch.rand(10, 1, 4, 4) * 2 - 1
 
@@ -49,6 +52,22 @@ def test_what_was_measured_names_the_device():
     table = costs.measured({"mlp": mlp((1, 4, 4), 3)}, IMAGES)
     assert table["device"].str.startswith("cpu").all()
     assert table["torch"].iloc[0] == torch.__version__
+
+
+def test_steps_are_timed_in_rounds_for_each_data_set_and_bottleneck(tmp_path):
+    runs = [Run(model=model, bottleneck=size, seed=seed)
+            for size in (2, 3) for model in ("mlp", "pca") for seed in (0, 1)]  # fmt: skip
+    np.savez(tmp_path / "run.npz", originals=IMAGES.numpy())
+    records: Any = pd.DataFrame([run.model_dump() for run in runs]).assign(
+        label=labels(runs), path=str(tmp_path / "run.json")
+    )
+    table = costs.training_steps(records, runs, rounds=2)
+    rows = table[["dataset", "bottleneck", "label", "round"]].to_numpy().tolist()
+    assert rows == [["digits", size, "MLP", round_] for size in (2, 3) for round_ in (0, 1)]
+    assert min(table["step_ms"]) > 0 and set(table["threads"]) == {torch.get_num_threads()}
+    assert costs.training_steps(records[2:4], runs[2:4]).empty  # PCA alone
+    with pytest.raises(ValueError, match="records has 8 rows, runs 7"):
+        costs.training_steps(records, runs[:-1])
 
 
 def test_the_front_is_what_nobody_beats():

@@ -57,6 +57,16 @@ def test_the_papers_accuracy_is_of_the_kans_images_and_the_cnns_code():
     assert (found.kan_value, found.rival_value) == pytest.approx((0.9, 0.7))
 
 
+def test_a_shorter_step_is_better_and_what_was_not_measured_is_not_compared():
+    rounds = pd.DataFrame(
+        {"label": ["KAN", "KAN", "CNN", "CNN"], "dataset": "mnist", "bottleneck": 9,
+         "seed": [0, 1, 0, 1], "step_ms": [1.0, 1.1, 3.0, 3.2]}
+    )  # fmt: skip
+    found = row(verdicts.compare(rounds), claim="training time")
+    assert found.verdict == "better"
+    assert found.difference == pytest.approx(-2.05)
+
+
 def test_pca_is_the_same_for_every_seed():
     both = pd.concat([records("KAN", test_mse=[0.2, 0.3, 0.4]), records("PCA", test_mse=[0.1])])
     found = row(verdicts.compare(both), rival="PCA", metric="test_mse")
