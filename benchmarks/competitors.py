@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from benchmarks.recursion import RecursiveKANLinear
 from benchmarks.sparse import SparseKANLinear
 from kanlib import BSpline, KANLinear, autoencoders
+from kanlib.autoencoders import Autoencoder
 from kanlib.convolutional import conv
 
 
@@ -84,13 +85,34 @@ def sparse_of(layer: KANLinear) -> SparseKANLinear:
     return twin
 
 
-def _recursive_autoencoder(shape: autoencoders.Shape, bottleneck: int) -> nn.Module:
-    model = autoencoders.kan(shape, bottleneck)
+def _with_layers(model: Autoencoder, made: Callable[[KANLinear], nn.Module]) -> nn.Module:
+    """``model`` with ``made(layer)`` in the place of each KAN layer."""
     for part in (model.encoder, model.decoder):
         for name, layer in list(part.named_children()):
             if isinstance(layer, KANLinear):
-                setattr(part, name, recursion_of(layer))
+                setattr(part, name, made(layer))
     return model
+
+
+def _recursive_autoencoder(shape: autoencoders.Shape, bottleneck: int) -> nn.Module:
+    return _with_layers(autoencoders.kan(shape, bottleneck), recursion_of)
+
+
+class _ReadyFeatures(nn.Module):
+    """In the place of the basis: the input, 1 + M = 9 times; next to no time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.repeat(1, 9)
+
+
+def _dense_autoencoder(shape: autoencoders.Shape, bottleneck: int) -> nn.Module:
+    """The products, the updates and all else of the folded layer's autoencoder, without a basis."""
+    return _with_layers(
+        autoencoders.kan(shape, bottleneck),
+        lambda layer: nn.Sequential(
+            _ReadyFeatures(), nn.Linear(9 * layer.in_features, layer.out_features, bias=False)
+        ),
+    )
 
 
 # (C, H, W), bottleneck -> the paper's autoencoder (KAN, ReLU, dense | dense, ReLU, KAN), by layer.
@@ -100,6 +122,7 @@ MODELS: dict[str, Callable[[autoencoders.Shape, int], nn.Module]] = {
     "KANLinear, scale kept": autoencoders.kan,
     "recursion": _recursive_autoencoder,
     "authors": _recursive_autoencoder,
+    "dense limit": _dense_autoencoder,
     "MLP": autoencoders.mlp,
     "CNN": conv,
 }

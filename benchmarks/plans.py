@@ -42,14 +42,14 @@ def layers() -> list[Case]:
 
 def models() -> list[Case]:
     """The paper's autoencoder: a training step, a tenth of an epoch of MNIST, inference."""
-    trained = (AUTHORS, FAST_RECURSION, *KAN, *KEPT, MLP)
+    trained = (AUTHORS, FAST_RECURSION, *KAN, *KEPT, LIMIT, MLP)
     run = (RECURSION, *KAN, *KEPT, MLP)
     cases: list[Case] = []
     for shape in MODELS:
         cases.append(Case("step", *shape, BATCH, trained))
         cases.append(Case("inference", *shape, 1024, run))
         if shape[0] == 784:
-            cases.append(Case("epoch", *shape, BATCH, (AUTHORS, *KAN, KEPT[1], MLP)))
+            cases.append(Case("epoch", *shape, BATCH, (AUTHORS, *KAN, KEPT[1], LIMIT, MLP)))
     # The sizes of the paper's CNNs.
     cases += [Case("step", *shape, BATCH, (AUTHORS, KEPT[1], CNN, MLP)) for shape in SMALL_MODELS]
     return cases

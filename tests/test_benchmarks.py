@@ -65,6 +65,12 @@ def test_the_authors_autoencoder_is_the_papers_with_other_layers():
     assert not any(isinstance(layer, KANLinear) for layer in theirs.modules())
 
 
+def test_the_limit_of_a_model_updates_as_many_numbers():
+    limit, ours = (MODELS[name]((1, 4, 4), 3) for name in ("dense limit", "KANLinear"))
+    assert sum(p.numel() for p in limit.parameters()) == sum(p.numel() for p in ours.parameters())
+    assert limit(torch.rand(2, 1, 4, 4)).shape == (2, 1, 4, 4)
+
+
 def test_every_planned_case_can_be_built_and_has_a_unit():
     for name, plan in plans.PLANS.items():
         for case in plans.quick(plan()):
