@@ -20,7 +20,14 @@ LOGS = str(config.get("logs", "build/notebooks"))
 NAME = str(config.get("experiment", "digits"))
 EXPERIMENT = Path(NAME if NAME.endswith(".yaml") else f"experiments/{NAME}.yaml")
 PLAN = load_experiment(EXPERIMENT)
-RUNS = {str(run.path(RESULTS)): run for run in PLAN.runs()}
+if not PLAN.records:
+    raise WorkflowError(
+        f"{EXPERIMENT} makes no records; {PLAN.notebook} trains its runs itself: run "
+        f"{Path(sys.executable).parent}/papermill {PLAN.notebook} build/{EXPERIMENT.stem}.ipynb"
+        f" -p experiment {EXPERIMENT.stem}"
+    )
+PLANS = [PLAN] + [load_experiment(f"experiments/{name}.yaml") for name in PLAN.also]
+RUNS = {str(run.path(RESULTS)): run for plan in PLANS for run in plan.runs()}
 ARRAYS = [str(Path(record).with_suffix(".npz")) for record in RUNS]
 KANS = any(run.model.startswith("kan") for run in RUNS.values())  # other models have no edges
 DRAWN = ["mse", "accuracy", "reconstructions", "training", "confusion"] + ["edges"] * KANS
@@ -39,7 +46,7 @@ PICTURES = expand(
     ending=["png", "pdf"],
 )
 # What reads records; a change there makes tables and figures anew.
-ROOMS = ("results", "published", "statistics", "tables", "figures", "panels")
+ROOMS = ("files", "runs", "results", "published", "statistics", "tables", "figures", "panels")
 ROOMS += ("charts", "costs", "sensitivity", "stability") if PLAN.notebook else ()
 READERS = [f"kanlib/{room}.py" for room in ROOMS]
 

@@ -38,16 +38,19 @@ def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
         ", ".join(map(" = ".join, zip(setting.split(" + "), value.split(", "), strict=True)))
         for setting, value in zip(changed["setting"], changed["value"], strict=True)
     ]
-    colours = {"better": "C2", "worse": "C3", "undecided": "0.5"}
+    colours = {"better": "C2", "worse": "C3", "undecided": "0.5", "–": "0.5"}
     with mpl.rc_context(figures.STYLE):
         figure, [[axes]] = figures.grid(1, 1, (7.5, 0.24 * len(changed) + 1.3))
         axes.axvline(unchanged, color="black", lw=1, ls="--", label="unchanged")
         for verdict, colour in colours.items():
             rows = (changed["verdict"] == verdict).to_numpy()
+            if not rows.any():
+                continue
             where, values = np.flatnonzero(rows), changed["test_mse"].to_numpy()[rows]
             low, high = ((unchanged + changed[end]).to_numpy()[rows] for end in ("low", "high"))
             bars = [values - low, high - values]
-            axes.errorbar(values, where, xerr=bars, fmt="o", color=colour, ms=5, label=verdict)
+            axes.errorbar(values, where, xerr=bars, fmt="o", color=colour, ms=5,
+                          label="one seed" if verdict == "–" else verdict)  # fmt: skip
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.set(xlabel="test MSE", title=title, ylim=(len(names) - 0.5, -0.5))
         axes.legend(fontsize=8, loc="best")
@@ -115,10 +118,12 @@ def fronts(
     *,
     title: str = "",
 ) -> Figure:
-    """Loss against cost, a panel for each pair; the Pareto front is a line.
+    """Loss against cost, a panel for each pair; a thick line is the Pareto front.
+
+    Thin lines join the widths of a model, by its parameters.
 
     Args:
-        table: columns label, every cost and every loss; less is better.
+        table: columns label, parameters, every cost and every loss; less is better.
         axes_of: cost column -> what it is, with its unit.
         losses: loss column -> what it is.
         on_front: (cost, loss) -> for each row of ``table``, whether none is better in both, as
@@ -132,12 +137,14 @@ def fronts(
             for axes, (cost, cost_name) in zip(line, axes_of.items(), strict=True):
                 front: Any = table[on_front[cost, loss]]
                 front = front.sort_values(cost)
-                axes.step(front[cost], front[loss], where="post", color="0.7", lw=3, zorder=0)
-                for label, rows in _by_family(table):
-                    look = figures.look(label) | {"linestyle": "none"}
+                axes.step(front[cost], front[loss], where="post", color="0.8", lw=2.5, zorder=0)
+                for label, rows in _by_family(table.sort_values("parameters")):
+                    look = figures.look(label) | {"linestyle": "-", "linewidth": 0.5}
                     axes.plot(rows[cost], rows[loss], label=label, **look)
                 axes.set(xscale="log", yscale="log", xlabel=cost_name)
                 axes.xaxis.set_minor_formatter(NullFormatter())
+                if max(table[cost].dropna()) < 1000:  # else powers of ten are shorter
+                    figures.plain_log_axis(axes.xaxis)
                 figures.plain_log_axis(axes.yaxis)
             line[0].set_ylabel(loss_name)
         figure.legend(

@@ -26,6 +26,8 @@ class Experiment(BaseModel):
         about: what is asked, in a sentence or two.
         notebook: that makes the table and the figure, where not the usual two notebooks do; its
             path from the top of the repository.
+        also: names of other experiments whose records that notebook reads.
+        records: false: that notebook trains its runs itself, and keeps no records.
         common: parameters of every run (see ``kanlib.runs.Run``).
         grid: each entry maps parameters to a value or a list of values, and stands for all their
             combinations.
@@ -36,6 +38,8 @@ class Experiment(BaseModel):
     title: str
     about: str
     notebook: str | None = None
+    also: list[str] = []
+    records: bool = True
     common: dict[str, Values] = {}
     grid: Annotated[list[dict[str, Values]], Field(min_length=1)]
 

@@ -231,8 +231,10 @@ def look(label: str) -> dict[str, Any]:
 
 
 def plain_log_axis(axis: Axis) -> None:
-    """0.02 0.05 0.1 0.2 .. on a logarithmic axis, instead of powers of ten."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """0.02 0.05 0.1 0.2 .. on a logarithmic axis, closer where it is short; no powers of ten."""
+    low, high = axis.get_view_interval()
+    subs = (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 6, 8)
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 

@@ -135,12 +135,14 @@ def refine(
 
 
 def refine_model(model: nn.Module, how: str) -> None:
-    """Put every KAN layer of ``model`` on another grid, in place; it computes the same as before.
+    """Put every KAN layer of ``model`` on another grid, in place.
 
     Args:
         model: with KAN layers of B-splines in it.
-        how: "finer": twice the intervals; "longer": intervals as wide, over the whole extended
-            grid, so that inputs just beyond the old one meet as many splines as those within.
+        how: "finer": twice the intervals; the model computes the same as before for inputs within
+            the grid's range, beyond which the splines now fade out sooner. "longer": intervals as
+            wide, over the whole extended grid, so that inputs just beyond the old one meet as many
+            splines as those within; the model computes the same everywhere.
 
     Raises:
         ValueError: no such way, or a layer has another basis.

@@ -92,12 +92,10 @@ def _compare(kan: pd.Series, rival: pd.Series, larger_is_better: bool) -> dict[s
     if not set(kan.index) & set(rival.index):
         return {}
     interval = mean_interval(paired_differences(kan, rival))
-    good, bad = ("higher", "lower") if larger_is_better else ("lower", "higher")
-    words = {good: "better", bad: "worse"}
     return {
         "kan_value": kan.mean(), "rival_value": rival.mean(), "difference": interval.mean,
         "low": interval.low, "high": interval.high,
-        "verdict": words.get(verdict(interval), "undecided"),
+        "verdict": verdict(interval, larger_is_better),
     }  # fmt: skip
 
 

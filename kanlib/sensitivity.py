@@ -18,12 +18,9 @@ _NOTHING = "–"
 
 
 def changes(run: Run, base: Run) -> dict[str, Any]:
-    """The parameters in which ``run`` differs from ``base``, its seed apart: name -> its value."""
-    return {
-        name: getattr(run, name)
-        for name in type(run).model_fields
-        if name != "seed" and getattr(run, name) != getattr(base, name)
-    }
+    """The settings in force in which ``run`` differs from ``base``: name -> its value."""
+    ours, theirs = _settings(run), _settings(base)
+    return {name: value for name, value in ours.items() if value != theirs[name]}
 
 
 def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFrame:
@@ -38,7 +35,8 @@ def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFra
         One row for each set of changes, in order of appearance: setting (names of what was changed,
         "+" between, or UNCHANGED), value (as text), seeds, test_mse, test_mse_sd, difference (to
         the unchanged runs: mean over the seeds in common), low and high (its 95% interval,
-        Student's t), verdict ("better", "worse", "undecided"; "–" for the unchanged),
+        Student's t), verdict ("better", "worse", "undecided"; "–" for the unchanged
+        and for one seed),
         knn_accuracy, parameters.
 
     Raises:
@@ -59,9 +57,9 @@ def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFra
         if setting != UNCHANGED:
             paired = statistics.paired_differences(errors, unchanged["test_mse"])
             interval = statistics.mean_interval(paired)
-            words = {"lower": "better", "higher": "worse", "undecided": "undecided"}
             row |= {"difference": interval.mean, "low": interval.low, "high": interval.high}
-            row |= {"verdict": words[statistics.verdict(interval)]}
+            several = interval.count > 1  # one seed says nothing
+            row |= {"verdict": statistics.verdict(interval) if several else _NOTHING}
         else:
             row |= {"difference": 0.0, "low": np.nan, "high": np.nan, "verdict": _NOTHING}
         row |= {name: group[name].mean() for name in ("knn_accuracy", "parameters")}
@@ -110,7 +108,7 @@ def crossed(
         Index ``first``, columns ``second``, both increasing; NaN where there was no run.
     """
     rows = [
-        {first: _value(run, first), second: _value(run, second), "test_mse": error}
+        {first: _settings(run)[first], second: _settings(run)[second], "test_mse": error}
         for run, error in zip(runs, records["test_mse"], strict=True)
         if changes(run, base).keys() <= {first, second}
     ]
@@ -118,10 +116,10 @@ def crossed(
     return table.pivot_table(index=first, columns=second, values="test_mse", aggfunc="mean")
 
 
-def _value(run: Run, name: str) -> Any:
-    """The setting in force: the preset's where the run has none of its own."""
-    own = getattr(run, name)
-    return getattr(run.training(), name) if own is None else own
+def _settings(run: Run) -> dict[str, Any]:
+    """All settings in force, the seed apart: the preset acts through those it sets."""
+    every = run.model_dump() | vars(run.training())
+    return {name: value for name, value in every.items() if name not in ("seed", "preset")}
 
 
 def _describe(changed: dict[str, Any]) -> tuple[str, str]:

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from kanlib.results import load_arrays, load_record
+from kanlib.steplog import StepLog
 
 FAILED = 1.5  # a run failed if its test error is that many times the median over seeds
 _NEIGHBOURS = 21  # entries of the log around a step that its loss is held against
 _SPIKE = 1.5  # times their median
 
 
-def load_steps(records: pd.DataFrame, every: int = 10) -> pd.DataFrame:
+def load_steps(records: pd.DataFrame, every: int = StepLog.every) -> pd.DataFrame:
     """The log of the steps of every run.
 
     Args:
@@ -56,17 +57,22 @@ def load_steps(records: pd.DataFrame, every: int = 10) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def dead_units(records: pd.DataFrame) -> pd.Series:
-    """ReLU units, of both halves of the model, that are 0 for every training image.
+def dead_units(records: pd.DataFrame) -> pd.DataFrame:
+    """ReLU units that are 0 for every training image, before the code and after it.
 
     Args:
         records: as ``kanlib.results.load_records`` returns.
 
     Returns:
-        A number for each row; NaN where the record was made before they were counted.
+        Columns dead_before_code and dead_after_code with the index of ``records``; 0 where a model
+        has no ReLU, NaN where the record was made before they were counted.
     """
-    counts = [load_arrays(path).get("dead_units") for path in records["path"]]
-    return pd.Series([np.nan if c is None else float(c.sum()) for c in counts], records.index)
+    rows = []
+    for path in records["path"]:
+        counts = load_arrays(path).get("dead_units")  # of each ReLU layer, in the model's order
+        halves = [np.nan] * 2 if counts is None else [c.sum() for c in np.array_split(counts, 2)]
+        rows.append(dict(zip(("dead_before_code", "dead_after_code"), halves, strict=True)))
+    return pd.DataFrame(rows, records.index, dtype=float)
 
 
 def summarise(records: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
@@ -78,7 +84,7 @@ def summarise(records: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row a label, in order of appearance: seeds; test_mse (mean), test_mse_sd,
-        test_mse_low and test_mse_high (least and largest); spread (standard deviation over mean);
+        test_mse_min and test_mse_max; cv (coefficient of variation: standard deviation over mean);
         failed (runs whose error is over ``FAILED`` times the median); spikes (logged losses of
         over 1.5 times the median of the 21 around them, as a fraction); gradient_median,
         gradient_p99 (of the gradient norms after the first epoch).
@@ -92,9 +98,9 @@ def summarise(records: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
             "seeds": len(errors),
             "test_mse": errors.mean(),
             "test_mse_sd": errors.std(),
-            "test_mse_low": errors.min(),
-            "test_mse_high": errors.max(),
-            "spread": errors.std() / errors.mean(),
+            "test_mse_min": errors.min(),
+            "test_mse_max": errors.max(),
+            "cv": errors.std() / errors.mean(),
             "failed": int((errors > FAILED * errors.median()).sum()),
             "spikes": float(_spikes(own).mean()),
             "gradient_median": later.median(),

@@ -93,11 +93,12 @@ def paired_differences(first: pd.Series, second: pd.Series) -> list[float]:
     return (both.iloc[:, 0] - both.iloc[:, 1]).tolist()
 
 
-def verdict(difference: Interval) -> str:
-    """Whether the interval of a difference excludes 0: "lower", "higher" or "undecided"."""
+def verdict(difference: Interval, larger_is_better: bool = False) -> str:
+    """Whether the interval of a difference excludes 0: "better", "worse" or "undecided"."""
+    lower, higher = ("worse", "better") if larger_is_better else ("better", "worse")
     if difference.high < 0:
-        return "lower"
-    return "higher" if difference.low > 0 else "undecided"
+        return lower
+    return higher if difference.low > 0 else "undecided"
 
 
 def summarise(records: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:

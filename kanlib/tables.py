@@ -60,7 +60,11 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
         .where(table.notna(), None)
         .to_markdown(floatfmt=form, missingval="–")
         + "\n",
-        ".tex": style.format(precision=decimals, na_rep="--", escape="latex").to_latex(hrules=True),
+        ".tex": style.format(precision=decimals, na_rep="--", escape="latex")
+        .format_index(escape="latex", axis=0)
+        .format_index(escape="latex", axis=1)
+        .format_index_names(escape="latex")
+        .to_latex(hrules=True),
     }
     paths = []
     for ending, text in texts.items():

@@ -101,9 +101,7 @@ def _row(comparison: Comparison, kan: Any, rival: Any) -> dict[Any, Any]:
     differences = statistics.paired_differences(ours, theirs)
     interval = statistics.mean_interval(differences)
     bootstrap = statistics.bootstrap_interval(differences)
-    words = {"lower": "worse", "higher": "better", "undecided": "undecided"}
-    if comparison.metric in ("test_mse", "step_ms"):
-        words |= {"lower": "better", "higher": "worse"}
+    larger_is_better = comparison.metric not in ("test_mse", "step_ms")
     return {
         "claim": comparison.claim,
         "protocol": comparison.protocol,
@@ -117,7 +115,7 @@ def _row(comparison: Comparison, kan: Any, rival: Any) -> dict[Any, Any]:
         "bootstrap_low": bootstrap.low,
         "bootstrap_high": bootstrap.high,
         "seeds": interval.count,
-        "verdict": words[statistics.verdict(interval)],
+        "verdict": statistics.verdict(interval, larger_is_better),
     }
 
 

@@ -46,6 +46,7 @@ def test_steps_draws_medians_and_every_seed():
 
 def test_fronts_steps_along_the_unbeaten():
     table = pd.DataFrame({"label": ["MLP", "KAN, a", "KAN, b"], "c": [3.0, 1, 2], "l": [1.0, 3, 4]})
+    table["parameters"] = [1, 2, 3]
     front = {("c", "l"): costs.pareto(table, "c", "l")}
     figure = charts.fronts(table, {"c": "cost"}, {"l": "loss"}, front)
     line: Any = figure.axes[0].lines[0]

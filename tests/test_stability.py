@@ -47,8 +47,8 @@ def test_failures_spread_and_gradients_are_those_counted_by_hand():
     row = stability.summarise(records, steps).loc["a"]
     assert row["seeds"] == 4
     assert row["failed"] == 1  # 2.0 is over 1.5 x 1.1, 1.2 is not
-    assert (row["test_mse_low"], row["test_mse_high"]) == (1.0, 2.0)
-    assert row["spread"] == pytest.approx(np.std([1, 1, 1.2, 2], ddof=1) / 1.3)
+    assert (row["test_mse_min"], row["test_mse_max"]) == (1.0, 2.0)
+    assert row["cv"] == pytest.approx(np.std([1, 1, 1.2, 2], ddof=1) / 1.3)
     assert row["spikes"] == pytest.approx(1 / 40)
     assert row["gradient_median"] == 1.0  # the first epoch's 100 is left out
     assert row["gradient_p99"] == pytest.approx(np.quantile([1.0] * 19 + [5.0], 0.99))
@@ -77,10 +77,12 @@ def test_dead_units_come_from_the_records(few_digits: Images, tmp_path):
     run = Run(bottleneck=4, epochs=1)
     recorded(run, few_digits, tmp_path)
     records = load_records([run], tmp_path)
-    assert stability.dead_units(records).isna().tolist() == [True]  # made before they were counted
+    assert stability.dead_units(records).isna().all(axis=None)  # made before they were counted
     arrays = records["path"].str.replace(".json", ".npz").iloc[0]
     np.savez(arrays, dead_units=np.array([2, 1]))
-    assert stability.dead_units(records).tolist() == [3]
+    assert stability.dead_units(records).to_numpy().tolist() == [[2, 1]]
+    np.savez(arrays, dead_units=np.array([], dtype=np.int64))  # a model without ReLU
+    assert stability.dead_units(records).to_numpy().tolist() == [[0, 0]]
 
 
 def test_a_record_without_a_log_is_named(few_digits: Images, tmp_path):

@@ -48,10 +48,13 @@ def test_the_bootstrap_interval_holds_the_mean_within_the_values():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "word"), [(-2, -1, "lower"), (1, 2, "higher"), (-1, 1, "undecided")]
+    ("low", "high", "word"), [(-2, -1, "better"), (1, 2, "worse"), (-1, 1, "undecided")]
 )
 def test_a_verdict_needs_an_interval_without_zero(low, high, word):
-    assert verdict(Interval((low + high) / 2, low, high, 5)) == word
+    interval = Interval((low + high) / 2, low, high, 5)
+    assert verdict(interval) == word
+    turned = {"better": "worse", "worse": "better"}
+    assert verdict(interval, larger_is_better=True) == turned.get(word, word)
 
 
 @pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf], [[1.0], [2.0]]])

@@ -1,5 +1,7 @@
 """Tables: their shape, and the three files of each."""
 
+import re
+
 import pandas as pd
 
 from kanlib import tables
@@ -23,6 +25,13 @@ def test_a_table_is_written_exactly_as_csv_and_rounded_for_readers(tmp_path):
     assert markdown.read_text().splitlines()[2].replace(" ", "") == "|KAN|0.200|0.123|"
     assert "0.123" in latex.read_text() and r"\toprule" in latex.read_text()
     assert sorted(p.name for p in csv.parent.iterdir()) == ["mse.csv", "mse.md", "mse.tex"]
+
+
+def test_latex_has_no_bare_underscore_in_header_or_row_names(tmp_path):
+    table = pd.DataFrame({"test_mse": ["a_b"]}, index=pd.Index(["50% & c_d"], name="row_name"))
+    latex = tables.save(table, tmp_path, "escaped")[2].read_text()
+    assert r"50\% \& c\_d & a\_b" in latex
+    assert not re.search(r"(?<!\\)[_%]", latex)
 
 
 def test_a_wide_table_is_turned_on_its_side():
