@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from kanlib.files import atomic_file
 
@@ -47,9 +47,10 @@ def against_bottleneck(
     *,
     title: str = "",
     published: pd.DataFrame | None = None,
+    published_label: str = "AE-KAN, published",
     log: bool = False,
 ) -> Figure:
-    """One line a model: a metric against the size of the code.
+    """One line a model: a metric against the size of the code; a point a model at one size.
 
     Args:
         table: columns label, bottleneck, ``metric``, and ``metric``_sd (bars where not NaN).
@@ -58,6 +59,7 @@ def against_bottleneck(
         title: above the axes.
         published: columns bottleneck, test_mse: the paper's curve between the sizes of ``table``,
             drawn behind.
+        published_label: what the legend calls it.
         log: logarithmic vertical axis.
 
     Raises:
@@ -70,27 +72,32 @@ def against_bottleneck(
     with mpl.rc_context(STYLE):
         figure, [[axes]] = grid(1, 1, (7, 4.5))
         if published is not None:
-            sizes = table["bottleneck"]
-            near = published[published["bottleneck"].between(sizes.min(), sizes.max())]
+            near = published["bottleneck"].between(
+                table["bottleneck"].min(), table["bottleneck"].max()
+            )
+            near = published[near]
             if len(near):
                 axes.plot(
                     near["bottleneck"], near["test_mse"], color="0.6", lw=4, alpha=0.6,
-                    label="AE-KAN, published",
+                    label=published_label,
                 )  # fmt: skip
-        for label, rows in table.groupby("label", sort=False):
-            axes.errorbar(
-                rows["bottleneck"],
-                rows[metric],
-                yerr=rows[f"{metric}_sd"].fillna(0),
-                label=label,
-                **look(str(label)),
-            )
-        axes.set(xscale="log", yscale="log" if log else "linear")
+        sizes = sorted(table["bottleneck"].unique())
+        names = list(table["label"].unique())
+        for place, name in enumerate(names):
+            rows: Any = table[table["label"] == name]
+            where, values = rows["bottleneck"] if len(sizes) > 1 else [place], rows[metric]
+            bars = rows[f"{metric}_sd"].fillna(0)
+            axes.errorbar(where, values, yerr=bars, label=name, **look(name))
+        axes.set(yscale="log" if log else "linear", ylabel=ylabel, title=title)
         if log:
             plain_log_axis(axes.yaxis)
-        axes.set(xlabel="bottleneck (numbers in the code)", ylabel=ylabel, title=title)
-        plain_ticks(axes, sorted(table["bottleneck"].unique()))
-        axes.legend(fontsize=8)
+        if len(sizes) > 1:
+            axes.set(xscale="log", xlabel="bottleneck (numbers in the code)")
+            plain_ticks(axes, sizes)
+            axes.legend(fontsize=8)
+        else:  # models side by side
+            axes.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize=8)
+            axes.set(xlabel=f"bottleneck {sizes[0]}", xlim=(-0.5, len(names) - 0.5))
     return figure
 
 
@@ -105,7 +112,8 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
     columns = min(6, max(1, len(sizes)))  # without epochs (PCA alone) one empty panel
     lines = max(1, -(-len(sizes) // columns))
     with mpl.rc_context(STYLE):
-        figure, panels = grid(lines, columns, (3.2 * columns + 1.5, 3.4 * lines))
+        width = max(3.2 * columns + 1.5, 6.5)  # room for the title
+        figure, panels = grid(lines, columns, (width, 3.4 * lines))
         for axes in panels.flat[len(sizes) :]:
             axes.set_axis_off()
         for axes, size in zip(panels.flat, sizes, strict=False):
@@ -125,24 +133,6 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
         )
         figure.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=8)
         figure.suptitle(title)
-    return figure
-
-
-def losses(train: Sequence[float], test: Sequence[float], *, title: str = "") -> Figure:
-    """Training and test error of one run after each epoch.
-
-    Args:
-        train: mean squared error of each epoch.
-        test: likewise.
-        title: above the axes.
-    """
-    with mpl.rc_context(STYLE):
-        figure, [[axes]] = grid(1, 1, (4.5, 3))
-        for name, values, style in (("training", train, "--"), ("test", test, "-")):
-            axes.plot(range(1, len(values) + 1), values, style, color="C0", marker=".", label=name)
-        axes.set(xlabel="epoch", ylabel="mean squared error", title=title)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
     return figure
 
 

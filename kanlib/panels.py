@@ -1,4 +1,4 @@
-"""Figures of many panels: images, edge functions, confusions, measures. Nothing is computed here.
+"""Figures of images, edge functions, confusions, measures and losses. Nothing is computed here.
 
 Needs ``figures.py``, and seaborn.
 """
@@ -11,11 +11,29 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from kanlib import figures
 
 Array = NDArray[Any]
+
+
+def losses(train: Sequence[float], test: Sequence[float]) -> Figure:
+    """Training and test error of one run after each epoch.
+
+    Args:
+        train: mean squared error of each epoch.
+        test: likewise.
+    """
+    with mpl.rc_context(figures.STYLE):
+        figure, [[axes]] = figures.grid(1, 1, (4.5, 3))
+        for name, values, style in (("training", train, "--"), ("test", test, "-")):
+            axes.plot(range(1, len(values) + 1), values, style, color="C0", marker=".", label=name)
+        axes.set(xlabel="epoch", ylabel="mean squared error")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+    return figure
 
 
 def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str = "") -> Figure:

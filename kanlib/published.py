@@ -29,6 +29,12 @@ def load_elbow(folder: str | Path, dataset: str) -> pd.DataFrame:
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["bottleneck", "test_mse"])
 
 
+def label(dataset: str) -> str:
+    """What tables and figures call the paper's AE-KAN beside ours on ``dataset``."""
+    whole = " (all of SVHN)" if dataset == "svhn-test10k" else ""
+    return f"AE-KAN, published{whole}"
+
+
 def load_confusion(folder: str | Path, dataset: str) -> pd.DataFrame | None:
     """Confusion matrix of the paper's AE-KAN at ``CONFUSION_SIZE``, under its own (leaky) protocol.
 

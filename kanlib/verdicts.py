@@ -127,9 +127,9 @@ def summarise(comparisons: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row for each claim, protocol, metric, dataset, kan, rival and size ("small" or "tuned"),
-        with the counts better, worse and undecided, and a verdict on the claim: "holds" (never
-        worse, and better somewhere), "does not hold" (worse everywhere), "undecided" (neither
-        anywhere), or "in part".
+        with the counts better, worse and undecided, and a verdict on the claim: "holds" (better
+        everywhere), "not refuted" (better somewhere, worse nowhere), "does not hold" (worse
+        everywhere), "undecided" (neither anywhere), or "in part".
     """
     size = np.where(comparisons["bottleneck"] <= LARGEST_SMALL, "small", "tuned")
     keys = ["claim", "protocol", "metric", "dataset", "kan", "rival", "size"]
@@ -145,5 +145,7 @@ def summarise(comparisons: pd.DataFrame) -> pd.DataFrame:
 
 def _overall(better: int, worse: int, undecided: int) -> str:
     if not worse:
-        return "holds" if better else "undecided"
+        if not better:
+            return "undecided"
+        return "not refuted" if undecided else "holds"
     return "in part" if better or undecided else "does not hold"

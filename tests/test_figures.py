@@ -89,7 +89,7 @@ def test_training_curves_have_one_panel_a_bottleneck_and_one_line_a_run():
     ]  # fmt: skip
     figure: Any = figures.training_curves(pd.DataFrame(rows))
     assert [len(axes.lines) for axes in figure.axes] == [2, 2]
-    figure = figures.losses([0.3, 0.2], [0.35, 0.25])
+    figure = panels.losses([0.3, 0.2], [0.35, 0.25])
     assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.3, 0.2], [0.35, 0.25]]
 
 

@@ -13,6 +13,11 @@ def test_the_elbow_of_mnist_has_the_published_points():
     assert (elbow[34], elbow[159]) == (0.12273, 0.04427)
 
 
+def test_the_papers_svhn_is_not_ours():
+    assert published.label("mnist") == "AE-KAN, published"
+    assert published.label("svhn-test10k") == "AE-KAN, published (all of SVHN)"
+
+
 def test_a_dataset_without_a_published_figure_has_no_rows():
     assert published.load_elbow(FOLDER, "digits").empty
     assert published.load_confusion(FOLDER, "digits") is None
