@@ -12,10 +12,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kanlib.autoencoders import Autoencoder
-from kanlib.baselines import build_model
-from kanlib.bases import BSpline
+from kanlib.baselines import ModelName, build_model
+from kanlib.bases import BaseName, BSpline
 from kanlib.layers import LayerOptions
-from kanlib.training import TrainingConfig, preset
+from kanlib.training import PresetName, TrainingConfig, preset
 
 STRICT = ConfigDict(
     extra="forbid",
@@ -84,10 +84,10 @@ class Run(BaseModel):
     model_config = STRICT
 
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "digits"
-    model: Literal["kan", "kan-pure", "conv", "mlp", "spline-mlp", "pca"] = "kan"
+    model: ModelName = "kan"
     bottleneck: Positive = 8
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    preset: Literal["paper", "authors"] = "paper"
+    preset: PresetName = "paper"
     hidden: Positive | None = None
     match_parameters: bool = False
     separate_scale: bool = True
@@ -100,7 +100,7 @@ class Run(BaseModel):
     grid_size: Positive = 5
     spline_order: Annotated[int, Field(ge=1, le=5)] = 3
     grid_range: Annotated[float, Field(gt=0)] = 1.0
-    base: Literal["silu", "identity", "zero"] = "silu"
+    base: BaseName = "silu"
     init_noise: Annotated[float, Field(ge=0)] = 0.1
     refine: Literal["finer", "longer"] | None = None
 
@@ -113,7 +113,7 @@ class Run(BaseModel):
     def training(self) -> TrainingConfig:
         """The preset's training settings with this run's own put over them."""
         settings = vars(preset(self.preset, self.model, self.dataset))
-        own = {name: getattr(self, name) for name in settings if hasattr(self, name)}
+        own = {name: getattr(self, name) for name in settings}
         return TrainingConfig(**settings | {k: v for k, v in own.items() if v is not None})
 
     def build_model(self, shape: tuple[int, int, int]) -> Autoencoder:
@@ -166,7 +166,7 @@ def labels(runs: Sequence[Run]) -> list[str]:
     Returns:
         One name a run. Runs that differ in bottleneck, seed or data alone share theirs. A model
         widened to the parameters of "kan" is "matched"; other parameters are named where they
-        vary between the runs of a model, unless they are None.
+        vary between the runs of a model and are not the default, and the preset where it varies.
     """
     names = []
     for run in runs:
@@ -175,7 +175,8 @@ def labels(runs: Sequence[Run]) -> list[str]:
         unnamed = {"dataset", "model", "bottleneck", "seed", "match_parameters"}
         for field in sorted(set(Run.model_fields) - unnamed):
             value = getattr(run, field)
-            if value is not None and any(getattr(other, field) != value for other in alike):
+            named = field == "preset" or value != Run.model_fields[field].default
+            if named and any(getattr(other, field) != value for other in alike):
                 words.append(_PRESET_NAMES.get(str(value), f"{field}={value}"))
         names.append(", ".join(words))
     return names
