@@ -67,7 +67,7 @@ def kan(
         separate_scale: as in ``KANLinear``; True reproduces the paper.
         options: basis, base and init_noise of ``KANLinear``.
     """
-    hidden = check_sizes(shape, bottleneck, hidden)
+    hidden = check_architecture(shape, bottleneck, hidden)
     pixels = math.prod(shape)
     return Autoencoder(
         nn.Sequential(
@@ -105,7 +105,7 @@ def kan_pure(
         separate_scale: as in ``KANLinear``; True reproduces the paper.
         options: basis, base and init_noise of ``KANLinear``.
     """
-    check_sizes(shape, bottleneck, hidden)
+    check_architecture(shape, bottleneck, hidden)
     pixels = math.prod(shape)
     widths = [pixels, bottleneck] if hidden is None else [pixels, hidden, bottleneck]
 
@@ -137,7 +137,7 @@ def mlp(
         activation: width -> activation of a hidden layer; ReLU (None). With ``SplineActivation``
             the nodes carry what the edges of a KAN carry.
     """
-    hidden = check_sizes(shape, bottleneck, hidden)
+    hidden = check_architecture(shape, bottleneck, hidden)
     pixels = math.prod(shape)
     activation = activation or (lambda width: nn.ReLU())
     return Autoencoder(
@@ -186,14 +186,18 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def check_sizes(shape: Shape, bottleneck: int, hidden: int | None) -> int:
-    """The hidden width, after all sizes are checked."""
+def check_architecture(shape: Shape, bottleneck: int, hidden: int | None) -> int:
+    """The hidden width of an autoencoder, after all of its sizes are checked.
+
+    Raises:
+        ValueError: a size is no integer, or out of range.
+    """
     known = isinstance(shape, tuple) and len(shape) == 3
     if not known or any(type(side) is not int or side < 1 for side in shape):
         raise ValueError(f"shape={shape!r} must be three positive integers in a tuple (C, H, W)")
     pixels = math.prod(shape)
     if isinstance(bottleneck, bool) or not isinstance(bottleneck, int):
-        raise TypeError(f"bottleneck={bottleneck!r} must be an integer")
+        raise ValueError(f"bottleneck={bottleneck!r} must be an integer")
     if not 1 <= bottleneck <= pixels:
         raise ValueError(
             f"bottleneck={bottleneck} must be between 1 and {pixels}, the number of values in an "

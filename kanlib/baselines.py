@@ -5,7 +5,7 @@ Needs ``autoencoders.py``, and scikit-learn once PCA is fitted; ``training.py`` 
 
 import math
 from functools import partial
-from typing import Unpack
+from typing import Literal, Unpack, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ from kanlib.autoencoders import Autoencoder, Shape
 from kanlib.convolutional import conv
 from kanlib.layers import LayerOptions
 
-MODELS = ("kan", "kan-pure", "conv", "mlp", "spline-mlp", "pca")
+ModelName = Literal["kan", "kan-pure", "conv", "mlp", "spline-mlp", "pca"]
+MODELS: tuple[ModelName, ...] = get_args(ModelName)
 
 
 class PCA(Autoencoder):
@@ -31,7 +32,7 @@ class PCA(Autoencoder):
     """
 
     def __init__(self, shape: Shape, bottleneck: int) -> None:
-        autoencoders.check_sizes(shape, bottleneck, None)
+        autoencoders.check_architecture(shape, bottleneck, None)
         super().__init__(nn.Identity(), nn.Identity())
         self.shape = shape
         pixels = math.prod(shape)
@@ -94,7 +95,7 @@ def build_model(
             second KAN layer on each side of "kan-pure" (None: none).
         match_parameters: widen an MLP or "conv" until its parameter count is nearest to that of
             "kan" with the same bottleneck and scales, and the paper's splines.
-        separate_scale: as in ``KANLinear``.
+        separate_scale: as in ``KANLinear``; True for a model without, unless ``match_parameters``.
         output: "tanh" or "linear" activation; None: the model's own, see ``with_output``.
         dataset: "svhn..." gives "conv" the authors' widths for SVHN.
         options: basis, base and init_noise of ``KANLinear`` or ``SplineActivation``.
@@ -102,7 +103,7 @@ def build_model(
     Raises:
         ValueError: an argument is out of range or has no meaning for this model.
     """
-    _check_options(name, hidden, match_parameters, output, options)
+    _check_options(name, hidden, match_parameters, separate_scale, output, options)
     svhn = dataset.startswith("svhn")
     if match_parameters:
         model = _matched(name, shape, bottleneck, separate_scale, svhn, options)
@@ -149,6 +150,7 @@ def _check_options(
     name: str,
     hidden: int | None,
     match_parameters: bool,
+    separate_scale: bool,
     output: str | None,
     options: LayerOptions,
 ) -> None:
@@ -164,6 +166,11 @@ def _check_options(
     if match_parameters and name not in ("mlp", "spline-mlp", "conv"):
         raise ValueError(
             f"match_parameters=True has a meaning for mlp, spline-mlp and conv, not {name!r}"
+        )
+    if separate_scale is not True and not match_parameters and not name.startswith("kan"):
+        raise ValueError(
+            f"separate_scale={separate_scale!r} has no meaning for model={name!r}, which has no "
+            "KAN layer"
         )
     if output is not None and name == "pca":
         raise ValueError(f"output={output!r} has no meaning for model='pca'")

@@ -9,14 +9,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from kanlib import splines
 
-# A base function and its gradient (grad_output, x) -> grad_x.
+BaseName = Literal["silu", "identity", "zero"]
+# A base function and its gradient (grad_output, x) -> grad_x; by ``BaseName``.
 BASE_FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]] = {
     "silu": (torch.nn.functional.silu, torch.ops.aten.silu_backward),
     "identity": (lambda x: x, lambda grad, x: grad),

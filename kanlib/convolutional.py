@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from kanlib.autoencoders import Autoencoder, Shape, check_sizes
+from kanlib.autoencoders import Autoencoder, Shape, check_architecture
 
 # The authors' networks: (C, H, W), bottleneck -> channels after the image's, strides.
 _PUBLISHED_CONV: dict[tuple[Shape, int], tuple[tuple[int, int, int], tuple[int, int, int]]] = {
@@ -42,7 +42,7 @@ def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, svhn: bool = Fals
         width: factor on the channels of the two inner layers (to match a parameter count).
         svhn: take the authors' widths for SVHN, 16 / 32 / 64 at bottlenecks 32 / 48 / 64.
     """
-    check_sizes(shape, bottleneck, None)
+    check_architecture(shape, bottleneck, None)
     if not 0 < width < math.inf:
         raise ValueError(f"width={width!r} must be positive and finite")
     published = _PUBLISHED_CONV.get((shape, bottleneck))

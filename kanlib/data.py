@@ -28,9 +28,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kanlib import decoded, series, sources
+from kanlib.autoencoders import Shape
 from kanlib.sources import Source
-
-Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)

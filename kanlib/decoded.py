@@ -31,10 +31,11 @@ def write(target: Path, arrays: Arrays, classes: tuple[str, ...], hashes: dict[s
             np.save(partial / f"{key}.npy", array)
         (partial / "meta.json").write_text(json.dumps({"classes": classes, "hashes": hashes}))
         shutil.rmtree(target, ignore_errors=True)  # a damaged older one
-        os.rename(partial, target)
-    except OSError:
-        if not target.is_dir():  # else another process was first, with the same content
-            raise
+        try:
+            os.rename(partial, target)
+        except OSError:
+            if read(target) is None:  # else another process was first, with the same content
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -90,7 +90,7 @@ def load_experiment(path: str | Path) -> Experiment:
 def read_parameters(
     namespace: Mapping[str, Any],
     before: Iterable[str],
-    known: Iterable[str] | Mapping[str, Any],
+    known: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The parameters of a notebook; an unknown one is an error, and so is one of another type.
 
@@ -101,18 +101,19 @@ def read_parameters(
     Args:
         namespace: ``globals()`` of the notebook, after its parameters.
         before: names that were there before the parameters.
-        known: names of the parameters; their types too (as for ``isinstance``) in a mapping.
+        known: name of each parameter -> its type, as for ``isinstance``.
 
     Returns:
         The known parameters and their values.
 
     Raises:
         ValueError: there is a name that is not a parameter; suggests the one that was meant.
-        TypeError: a value has another type.
+        TypeError: a value has another type, or ``known`` has no types.
     """
-    types = dict(known) if isinstance(known, Mapping) else dict.fromkeys(known, object)
-    known, before = list(types), set(before)
-    for name, kind in types.items():
+    if not isinstance(known, Mapping):
+        raise TypeError(f"known={known!r} must map each parameter's name to its type")
+    before = set(before)
+    for name, kind in known.items():
         if not isinstance(namespace[name], kind):
             kind = kind.__name__ if isinstance(kind, type) else kind
             raise TypeError(f"{name}={namespace[name]!r} must be of type {kind}")

@@ -25,14 +25,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)  # mkstemp makes it private
         temporary.replace(path)
     except OSError as error:
-        error.filename = str(path)  # a full disk names none
+        if error.filename in (None, name):  # a full disk names none
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def save_with_arrays(path: Path, text: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write ``text`` to ``path``, and arrays beside it (.npz) before; folders are made.
+    """Write ``text`` to ``path`` and arrays beside it (.npz); folders are made.
+
+    Both are written to temporary names before either is renamed, the text last.
 
     Args:
         path: of the text.
@@ -43,7 +46,7 @@ def save_with_arrays(path: Path, text: str, arrays: Mapping[str, NDArray[Any]]) 
         OSError: the files could not be written; what was there before is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
     with atomic_file(path) as temporary:
         temporary.write_text(text)
+        with atomic_file(path.with_suffix(".npz")) as beside, beside.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kanlib.interpretability import edge_weights
+from kanlib.interpretability import edge_variance, edge_weights
 from kanlib.layers import KANLinear
 from kanlib.moments import features
 
@@ -129,7 +129,7 @@ def edge_formulas(layer: KANLinear, inputs: Tensor, draws: int = 100, seed: int 
     terms = features(layer, points)  # (P, K, I)
     centred = terms - terms.mean(0)
     covariance = torch.einsum("pki,pli->ikl", centred, centred) / POINTS
-    variance = (torch.einsum("oki,ikl->oli", weight, covariance) * weight).sum(1).clamp(min=0)
+    variance = edge_variance(weight, covariance)
     if not variance.sum() > 1e-24 * weight.square().sum():
         raise ValueError(f"layer={layer!r}: no edge varies over inputs {tuple(inputs.shape)}")
     generator = torch.Generator().manual_seed(seed)

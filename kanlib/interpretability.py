@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kanlib.autoencoders import Autoencoder
-from kanlib.layers import KANLinear
+from kanlib.layers import KANLinear, scaled_weight
 from kanlib.moments import ACTIVATIONS, LARGEST, Moments, chebyshev, fit_polynomials, scaled
 
 DEGREES = {0: "constant", 1: "line", 2: "quadratic", 3: "cubic"}
@@ -67,10 +67,8 @@ def edge_weights(layer: nn.Module) -> Tensor:
     weight = layer.weight.detach().double()
     if isinstance(layer, nn.Linear):
         return weight.unsqueeze(1)
-    if layer.spline_scale is not None:
-        scaled = weight[:, 1:] * layer.spline_scale.detach().double().unsqueeze(1)
-        weight = torch.cat([weight[:, :1], scaled], dim=1)
-    return weight
+    scale = layer.spline_scale
+    return scaled_weight(weight, None if scale is None else scale.detach().double())
 
 
 def edge_polynomials(layer: nn.Module, seen: Moments, degree: int) -> Tensor:
@@ -100,8 +98,12 @@ def edge_spread(layer: nn.Module, seen: Moments) -> tuple[Tensor, Tensor]:
     weight = edge_weights(layer)
     mean = seen.gram[:, 0, LARGEST + 1 :]  # (I, K): T_0 = 1
     covariance = seen.gram[:, LARGEST + 1 :, LARGEST + 1 :] - mean.unsqueeze(1) * mean[..., None]
-    variance = (torch.einsum("oki,ikl->oli", weight, covariance) * weight).sum(1)
-    return torch.einsum("oki,ik->oi", weight, mean), variance.clamp(min=0).sqrt()
+    return torch.einsum("oki,ik->oi", weight, mean), edge_variance(weight, covariance).sqrt()
+
+
+def edge_variance(weight: Tensor, covariance: Tensor) -> Tensor:
+    """Variance of every edge: weights (O, K, I), features' covariance (I, K, K) -> (O, I) >= 0."""
+    return (torch.einsum("oki,ikl->oli", weight, covariance) * weight).sum(1).clamp(min=0)
 
 
 def entropy(values: Tensor) -> float:

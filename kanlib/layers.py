@@ -142,10 +142,8 @@ class KANLinear(nn.Module):
                 f"KANLinear: x of shape {tuple(x.shape)} and {x.dtype} must be (P, "
                 f"{self.in_features}) or (P, 1) and {self.weight.dtype}"
             )
-        weight = self.weight[outputs]
-        if self.spline_scale is not None:  # differentiable, other than KANProduct's
-            scaled = weight[:, 1:] * self.spline_scale[outputs].unsqueeze(1)
-            weight = torch.cat([weight[:, :1], scaled], dim=1)
+        scale = None if self.spline_scale is None else self.spline_scale[outputs]
+        weight = scaled_weight(self.weight[outputs], scale)
         features = edge_features(x, self.basis, self.base)  # (P, 1 + M, I or 1)
         return (features.unsqueeze(1) * weight).sum(2)
 
@@ -155,3 +153,18 @@ class KANLinear(nn.Module):
             f"{self.in_features}, {self.out_features}, basis={self.basis}, base={self.base!r}, "
             f"separate_scale={self.spline_scale is not None}"
         )
+
+
+def scaled_weight(weight: Tensor, scale: Tensor | None) -> Tensor:
+    """w_oim, the scale of the splines multiplied in; differentiable, other than KANProduct's.
+
+    Args:
+        weight: (O, 1 + M, I), as in ``KANLinear``.
+        scale: (O, I), or None: ``weight`` itself is returned.
+
+    Returns:
+        (O, 1 + M, I).
+    """
+    if scale is None:
+        return weight
+    return torch.cat([weight[:, :1], weight[:, 1:] * scale.unsqueeze(1)], dim=1)

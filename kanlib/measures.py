@@ -1,6 +1,7 @@
 """Analyses side by side: DataFrames of what was measured.
 
-Needs ``analyses.py``, ``codes.py`` and pandas; ``judgements.py`` says what they come to.
+Needs ``analyses.py``, ``codes.py``, ``statistics.py`` and pandas; ``judgements.py`` says what they
+come to.
 """
 
 import itertools
@@ -14,6 +15,7 @@ from kanlib.analyses import Analysis, Pruned, analysis_path
 from kanlib.codes import cka
 from kanlib.results import load_arrays
 from kanlib.runs import Run, labels
+from kanlib.statistics import summarise
 
 TOLERANCE = 1.1  # "as good": at most 10 % more error
 
@@ -33,7 +35,15 @@ def measures(analyses: Sequence[Analysis], results_dir: str | Path) -> pd.DataFr
         noise_simple, means over the KAN layers (see ``kanlib.formulas``); probe;
         information and information_most, mean and largest bits of a unit; cka, mean over the other
         seeds. NaN where a model has no such thing.
+
+    Raises:
+        ValueError: there are no analyses, or they are of several data sets or bottlenecks.
     """
+    kinds = sorted({(a.run.dataset, a.run.bottleneck) for a in analyses})
+    if len(kinds) != 1:  # means over them would mean nothing
+        raise ValueError(
+            f"analyses are of {kinds} (data set, bottleneck); must be of one such pair"
+        )
     rows = []
     for analysis, label in zip(analyses, labels([a.run for a in analyses]), strict=True):
         run = analysis.run
@@ -102,27 +112,24 @@ def _code(analysis: Analysis) -> dict[str, float]:
 def _likeness(names: Sequence[str], runs: Sequence[Run], results_dir: str | Path) -> list[float]:
     codes = [load_arrays(analysis_path(run, results_dir))["codes"] for run in runs]
     likeness = []
-    for i, run in enumerate(runs):
-        others = [
-            j for j, other in enumerate(runs)
-            if names[j] == names[i] and other.bottleneck == run.bottleneck and j != i
-        ]  # fmt: skip
+    for i, name in enumerate(names):
+        others = [j for j, other in enumerate(names) if other == name and j != i]
         likeness.append(float(np.mean([cka(codes[i], codes[j]) for j in others] or [np.nan])))
     return likeness
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over seeds: label, then <measure> and <measure>_sd.
+    """Mean and standard deviation over seeds.
 
     Args:
         table: as ``measures`` returns.
+
+    Returns:
+        Index model; columns seeds (how many), then <measure> and <measure>_sd.
     """
-    names = [name for name in table if name not in ("label", "dataset", "bottleneck", "seed")]
-    whole = pd.DataFrame({"seeds": table.groupby("label", sort=False).size()})
-    for name in names:
-        groups = table.groupby("label", sort=False)[name]
-        whole[name], whole[f"{name}_sd"] = groups.mean(), groups.std()
-    return whole.rename_axis(index="model")
+    named = ("label", "dataset", "bottleneck", "seed")
+    whole = summarise(table, [str(name) for name in table if name not in named])
+    return whole.drop(columns="bottleneck").set_index("label").rename_axis(index="model")
 
 
 def ablations(analyses: Sequence[Analysis]) -> pd.DataFrame:

@@ -14,14 +14,14 @@ def check_images(model: Autoencoder, images: Images) -> None:
 
     Raises:
         ValueError: a split has NaN or infinite values, or the model does not take and return
-            images of its shape and dtype.
+            images of its shape and dtype; names the split.
     """
     for name, pixels in (("train", images.train.images), ("test", images.test.images)):
         if not torch.stack(pixels.aminmax()).isfinite().all():  # needs no memory of their size
             raise ValueError(f"images.{name} has NaN or infinite values; there must be none")
         try:
             reconstruction_error(model, pixels[:1])
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
                 f"images.{name} of shape {tuple(pixels.shape)} and {pixels.dtype} must fit the "
                 f"model: {error}"

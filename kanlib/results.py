@@ -7,8 +7,6 @@ are written to a temporary name and renamed, the record last.
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,14 +149,15 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: the file is damaged; names it.
+        ValueError: the file is damaged; names it, and says what to do.
     """
     path = Path(path).with_suffix(".npz")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return dict(file)
-    except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is damaged: {error}; {CURE}") from error
+    with path.open("rb") as stream:
+        try:
+            with np.load(stream, allow_pickle=False) as file:
+                return dict(file)
+        except Exception as error:  # numpy meets damage with errors of many kinds
+            raise ValueError(f"{path} is damaged: {error}; {CURE}") from error
 
 
 def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame":

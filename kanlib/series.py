@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kanlib.sources import Arrays, Source, _key
+from kanlib.sources import Arrays, Source, files_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ def find(name: str, root: Path | None) -> Source | None:
                     f"dataset={name!r} needs train.csv and test.csv; there is no "
                     f"{' and no '.join(missing)}"
                 )
-            return Source(str(folder), _key(folder, files), partial(_decode_csv, folder))
+            return Source(str(folder), files_key(folder, files), partial(_decode_csv, folder))
     if name not in UCR:
         return None
     try:

@@ -59,7 +59,7 @@ def find(name: str, root: Path | None, cache: Path) -> Source:
         folder = root if name == "folder" else root / name
         if (folder / "train").is_dir() and (folder / "test").is_dir():
             files = (p for split in ("train", "test") for p in (folder / split).rglob("*"))
-            return Source(str(folder), _key(folder, files), partial(_decode_folders, folder))
+            return Source(str(folder), files_key(folder, files), partial(_decode_folders, folder))
         looked.append(f"{folder}/train/<class>/ and {folder}/test/<class>/")
         if name != "folder":
             looked.append(f"{folder}/train.csv and {folder}/test.csv, of windows")
@@ -70,7 +70,7 @@ def find(name: str, root: Path | None, cache: Path) -> Source:
             files = list(place.glob(known.files))
             if files:
                 return Source(
-                    str(place), _key(place, files), partial(_decode_torchvision, known, place)
+                    str(place), files_key(place, files), partial(_decode_torchvision, known, place)
                 )
             looked.append(f"{place}/{known.files}")
         reason = _download(known, download)
@@ -184,7 +184,7 @@ def _read_image(path: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[None] if grey else pixels.transpose(2, 0, 1))
 
 
-def _key(folder: Path, files: Iterable[Path]) -> str:
+def files_key(folder: Path, files: Iterable[Path]) -> str:
     """Changes whenever a file is added, removed, resized or touched."""
     entries = sorted(
         f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}"

@@ -7,10 +7,8 @@ there.
 
 import math
 from pathlib import Path
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kanlib import codes, formulas, pictures
@@ -38,6 +36,7 @@ from kanlib.interpretability import (
 )  # fmt: skip
 from kanlib.layers import KANLinear
 from kanlib.moments import Moments, moments, visit
+from kanlib.pictures import Arrays
 from kanlib.provenance import environment
 from kanlib.reconstruction import reconstruction_error
 from kanlib.runs import Run
@@ -47,8 +46,6 @@ PARTS = ("", "encoder", "decoder")
 KEPT = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.0)
 CODES = 1000  # test images whose codes are kept
 SEEN = 10_000  # training images that formulas are fitted on
-
-Arrays = dict[str, NDArray[Any]]
 
 
 def study(run: Run, images: Images, results_dir: str | Path) -> Analysis:

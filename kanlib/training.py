@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import Literal, get_args
 
 import torch
 from torch import nn
@@ -22,7 +23,8 @@ from kanlib.data import Images
 from kanlib.grids import REFINEMENTS, refine_model
 from kanlib.reconstruction import check_images, reconstruction_error
 
-PRESETS = ("paper", "authors")
+PresetName = Literal["paper", "authors"]
+PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 OnStep = Callable[[Autoencoder, torch.Tensor], None]
 
 

@@ -168,23 +168,23 @@ def test_the_papers_model_is_kan_relu_dense_and_back():
 
 
 @pytest.mark.parametrize(
-    ("build", "error", "message"),
+    ("build", "message"),
     [
-        (lambda: kan(MNIST, 0), ValueError, "bottleneck=0 must be between 1 and 784"),
-        (lambda: kan_pure(MNIST, 785), ValueError, r"bottleneck=785 .* \(1, 28, 28\)"),
-        (lambda: mlp(MNIST, -3), ValueError, "bottleneck=-3"),
-        (lambda: conv(MNIST, 1000), ValueError, "bottleneck=1000"),
-        (lambda: kan(MNIST, 9.5), TypeError, "bottleneck=9.5 must be an integer"),  # pyright: ignore
-        (lambda: kan(MNIST, True), TypeError, "bottleneck=True must be an integer"),
-        (lambda: mlp(MNIST, "9"), TypeError, "bottleneck='9' must be an integer"),  # pyright: ignore
-        (lambda: kan(MNIST, 9, 0), ValueError, "hidden=0 must be an integer >= 1"),
-        (lambda: mlp(MNIST, 9, 2.0), ValueError, "hidden=2.0 must be"),  # pyright: ignore
-        (lambda: kan((28, 28), 9), ValueError, r"shape=\(28, 28\) must be three"),  # pyright: ignore
-        (lambda: conv((0, 8, 8), 9), ValueError, r"shape=\(0, 8, 8\) must be three positive"),
+        (lambda: kan(MNIST, 0), "bottleneck=0 must be between 1 and 784"),
+        (lambda: kan_pure(MNIST, 785), r"bottleneck=785 .* \(1, 28, 28\)"),
+        (lambda: mlp(MNIST, -3), "bottleneck=-3"),
+        (lambda: conv(MNIST, 1000), "bottleneck=1000"),
+        (lambda: kan(MNIST, 9.5), "bottleneck=9.5 must be an integer"),  # pyright: ignore
+        (lambda: kan(MNIST, True), "bottleneck=True must be an integer"),
+        (lambda: mlp(MNIST, "9"), "bottleneck='9' must be an integer"),  # pyright: ignore
+        (lambda: kan(MNIST, 9, 0), "hidden=0 must be an integer >= 1"),
+        (lambda: mlp(MNIST, 9, 2.0), "hidden=2.0 must be"),  # pyright: ignore
+        (lambda: kan((28, 28), 9), r"shape=\(28, 28\) must be three"),  # pyright: ignore
+        (lambda: conv((0, 8, 8), 9), r"shape=\(0, 8, 8\) must be three positive"),
     ],
 )
-def test_an_argument_out_of_range_is_named(build, error, message):
-    with pytest.raises(error, match=message):
+def test_an_argument_out_of_range_is_named(build, message):
+    with pytest.raises(ValueError, match=message):
         build()
 
 

@@ -230,15 +230,15 @@ def spoilt(value: float, name: str) -> Images:
         (spoilt(-math.inf, "test"), "images.test has NaN or infinite values"),
         (
             replace(IMAGES, train=split(shape=(1, 9, 9)), test=split(shape=(1, 9, 9))),
-            r"\(6, 1, 9, 9\)|input of shape \(1, 81\)|returns shape \(1, 1, 8, 8\)",
+            r"images.train of shape \(6, 1, 9, 9\) .* must fit the model: ",
         ),
         (
             replace(IMAGES, test=split(shape=(3, 8, 8))),
-            r"images.test of shape \(6, 3, 8, 8\)|shape \(1, 192\) must have in_features=64",
+            r"images.test of shape \(6, 3, 8, 8\) .* must fit the model: ",
         ),
         (
             replace(IMAGES, train=Split(IMAGES.train.images.double(), CLASSES)),
-            r"images.train of .* torch\.float64 must fit the model|float64 must have the layer's",
+            r"images.train of .* torch\.float64 must fit the model: ",
         ),
     ],
     ids=["nan", "infinite", "another size", "another size of the test split", "float64"],
@@ -248,9 +248,9 @@ def test_images_that_do_not_fit_a_model_leave_it_as_it_is(model, images, message
         return  # PCA takes any precision
     fresh = build_model(model, SHAPE, 4)
     before = [parameter.detach().clone() for parameter in fresh.parameters()]
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises(ValueError, match=message):
         train(fresh, images, TrainingConfig(epochs=1))
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises(ValueError, match=message):
         evaluate(fresh, images)
     assert all(map(torch.equal, fresh.parameters(), before))
 

@@ -138,6 +138,11 @@ def test_an_output_is_bounded_by_tanh_or_free(name, match):
         ("mlp", {"hidden": 9, "match_parameters": True}, "hidden=9 .* match_parameters=True"),
         ("kan", {"match_parameters": True}, "meaning for mlp, spline-mlp and conv, not 'kan'"),
         ("pca", {"match_parameters": True}, "match_parameters=True .* not 'pca'"),
+        *(
+            (name, {"separate_scale": False}, f"separate_scale=False .*'{name}', which has no KAN")
+            for name in ("conv", "mlp", "spline-mlp", "pca")
+        ),
+        ("mlp", {"separate_scale": "no"}, "separate_scale='no' has no meaning for model='mlp'"),
         ("pca", {"output": "tanh"}, "output='tanh' has no meaning for model='pca'"),
         ("kan", {"output": "relu"}, "activation='relu' must be 'tanh' or 'linear'"),
     ],

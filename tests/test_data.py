@@ -1,5 +1,7 @@
 """Data sets found, decoded, checked and cached; everything lies in temporary folders."""
 
+import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kanlib import sources
+from kanlib import decoded, sources
 from kanlib.data import load_images
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -163,6 +165,36 @@ def test_a_full_cache_only_warns_and_leaves_nothing_half_written(pets, own_cache
         images = load_images("pets", pets.parent)
     assert len(images.train) == 6
     assert not list((own_cache / "decoded").iterdir())
+
+
+def test_a_full_cache_warns_of_a_damaged_copy_too(pets, own_cache, monkeypatch):
+    load_images("pets", pets.parent)
+    (kept,) = (own_cache / "decoded").iterdir()
+    (kept / "meta.json").unlink()
+    monkeypatch.setattr(np, "save", full_disk)
+    with pytest.warns(UserWarning, match="could not be kept in .*No space left"):
+        assert len(load_images("pets", pets.parent).train) == 6
+    assert list((own_cache / "decoded").iterdir()) == [kept]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_only_a_whole_copy_of_another_process_stands_in_for_ones_own(tmp_path, monkeypatch, whole):
+    target = tmp_path / "decoded" / "pets"
+    arrays: decoded.Arrays = {"train_labels": np.arange(3)}
+    hashes = {"train_labels": decoded.digest(arrays["train_labels"])}
+    decoded.write(target, arrays, ("cat",), hashes)
+    if not whole:
+        (target / "meta.json").unlink()
+    remove = shutil.rmtree
+
+    def remove_others(path: Path, ignore_errors: bool) -> None:  # as if it came just after
+        if path != target:
+            remove(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_others)
+    with nullcontext() if whole else pytest.raises(OSError, match="not empty"):
+        decoded.write(target, arrays, ("cat",), hashes)
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_a_cache_that_cannot_be_made_only_warns(pets, own_cache):

@@ -75,7 +75,7 @@ def test_values_keep_their_types(experiment):
     [
         (
             "titel: x\nabout: y\ngrid: []",
-            "titel is not a known name; .* title, about, notebook, common, grid",
+            "titel is not a known name; .* title, about, notebook, also, records, common, grid",
         ),
         ("titel: x\nabout: y\ngrid: []", "title: Field required"),
         ("title: x\nabout: y", "grid: Field required"),
@@ -111,7 +111,7 @@ def test_a_missing_file_lists_the_experiments_that_are_there(experiment, tmp_pat
         load_experiment(tmp_path / "mnits.yaml")
 
 
-KNOWN = ["bottleneck", "seed", "device"]
+KNOWN = {"bottleneck": int, "seed": int, "device": str | None}
 
 
 def notebook() -> tuple[dict, set[str]]:
@@ -123,6 +123,12 @@ def notebook() -> tuple[dict, set[str]]:
 def test_parameters_are_those_of_the_notebook():
     namespace, before = notebook()
     assert read_parameters(namespace, before, KNOWN) == {"bottleneck": 9, "seed": 0, "device": None}
+
+
+def test_names_without_types_are_refused():
+    namespace, before = notebook()
+    with pytest.raises(TypeError, match=r"known=\['bottleneck'\] must map each parameter's name"):
+        read_parameters(namespace, before, ["bottleneck"])  # pyright: ignore[reportArgumentType]
 
 
 def test_a_misspelt_parameter_is_an_error_that_suggests_the_one_meant():
@@ -152,7 +158,7 @@ def test_a_cell_may_be_run_again_in_the_same_notebook():
 helper = 1
 _before = set(globals())
 bottleneck = {size}
-parameters = read_parameters(globals(), _before, ["bottleneck"])
+parameters = read_parameters(globals(), _before, {{"bottleneck": int}})
 history = [0.5]
 """
     namespace: dict = {"read_parameters": read_parameters}

@@ -165,6 +165,29 @@ def test_arrays_with_a_changed_byte_are_an_error_that_names_the_file(saved):
         load_arrays(saved)
 
 
+def test_whichever_byte_of_the_arrays_is_changed_no_other_error_comes_of_it(saved):
+    arrays = saved.with_suffix(".npz")
+    whole, damaged = arrays.read_bytes(), 0
+    for place in range(len(whole)):
+        content = bytearray(whole)
+        content[place] ^= 0xFF
+        arrays.write_bytes(content)
+        try:
+            load_arrays(saved)  # a changed date does no harm
+        except ValueError as error:
+            assert str(error).startswith(f"{arrays} is damaged: ")
+            damaged += 1
+    assert damaged > len(whole) / 2
+
+
+def test_arrays_that_are_no_archive_are_an_error_that_names_the_file(saved):
+    arrays = saved.with_suffix(".npz")
+    with arrays.open("wb") as file:
+        np.save(file, np.arange(3))
+    with pytest.raises(ValueError, match=f"(?s){arrays} is damaged: .*delete it"):
+        load_arrays(saved)
+
+
 def test_a_record_with_nan_is_refused_before_it_is_written():
     bad = Evaluation(math.nan, *[Score(1.0, 1.0, ((1,),))] * 3, parameters=1)
     with pytest.raises(ValueError, match=r"(?s)evaluation.test_mse.*finite"):
@@ -186,13 +209,25 @@ def test_a_failure_while_writing_leaves_the_old_files_and_nothing_else(
         monkeypatch.setattr(Path, "write_text", fail)
     else:
         monkeypatch.setattr(np, "savez_compressed", fail)
-    with pytest.raises(OSError, match="No space left"):
-        save_record(newer, tmp_path, ARRAYS)
+    with pytest.raises(OSError, match="No space left") as caught:
+        save_record(newer, tmp_path, {"originals": np.zeros(3)})
     monkeypatch.undo()
-    assert contents(saved.parent).keys() == before.keys()
-    assert contents(saved.parent)[saved.name] == before[saved.name]
+    assert caught.value.filename == str(saved.with_suffix(f".{broken}"))
+    assert contents(saved.parent) == before
     assert load_record(saved).wall_seconds == 2.5
     assert load_arrays(saved).keys() == ARRAYS.keys()
+
+
+def test_the_record_is_renamed_last(saved, tmp_path, monkeypatch):
+    renamed, replace = [], Path.replace
+
+    def note(self, target):
+        renamed.append(Path(target).suffix)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    save_record(make_record(Run(bottleneck=5, seed=3)), tmp_path, ARRAYS)
+    assert renamed == [".npz", ".json"]
 
 
 def test_a_first_save_that_fails_leaves_no_record(tmp_path, monkeypatch):

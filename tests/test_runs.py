@@ -7,9 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanlib import count_parameters
+from kanlib import MODELS, count_parameters
+from kanlib.bases import BASE_FUNCTIONS
+from kanlib.grids import REFINEMENTS
 from kanlib.runs import Run, labels
-from kanlib.training import TrainingConfig
+from kanlib.training import PRESETS, TrainingConfig
 
 KNOWN = (
     "dataset, model, bottleneck, seed, preset, hidden, match_parameters, separate_scale, "
@@ -92,6 +94,14 @@ PARAMETERS = {
     "init_noise": st.floats(min_value=0, max_value=1e300),
     "refine": st.sampled_from([None, "finer", "longer"]),
 }
+
+
+def test_the_values_that_a_run_takes_are_those_of_the_rooms_below():
+    schema = Run.model_json_schema()["properties"]
+    assert schema["model"]["enum"] == list(MODELS)
+    assert schema["preset"]["enum"] == list(PRESETS)
+    assert schema["base"]["enum"] == list(BASE_FUNCTIONS)
+    assert schema["refine"]["anyOf"][0]["enum"] == list(REFINEMENTS)
 
 
 def test_every_parameter_is_varied_below():

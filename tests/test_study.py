@@ -130,6 +130,21 @@ def test_a_summary_has_means_and_deviations(table):
     assert rows.loc["KAN layers alone", "test_mse"] == pytest.approx(both.mean())
     assert rows.loc["KAN layers alone", "test_mse_sd"] == pytest.approx(both.std())
     assert rows["seeds"].tolist() == [2, 2, 2, 2]
+    names = [name for name in table if name not in ("label", "bottleneck", "dataset", "seed")]
+    assert list(rows) == ["seeds", *(f"{name}{end}" for name in names for end in ("", "_sd"))]
+    assert rows.index.name == "model"
+
+
+def test_analyses_side_by_side_are_of_one_data_set_and_size(found, tmp_path):
+    def of(**changes: Any) -> Analysis:
+        return found[0].model_copy(update={"run": RUNS[0].model_copy(update=changes)})
+
+    with pytest.raises(ValueError, match=r"\('digits', 3\), \('digits', 4\).*; must be of one"):
+        measures([found[0], of(bottleneck=4)], tmp_path)
+    with pytest.raises(ValueError, match=r"\('digits', 3\), \('mnist', 3\).*; must be of one"):
+        measures([found[0], of(dataset="mnist")], tmp_path)
+    with pytest.raises(ValueError, match=r"analyses are of \[\]"):
+        measures([], tmp_path)
 
 
 def test_ablations_and_curves_are_means_over_seeds(found):
