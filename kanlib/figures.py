@@ -168,6 +168,8 @@ def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
                 style |= {"linestyle": "none"} | hollow
                 axes.errorbar(middle, where, xerr=[middle - low, high - middle], label=kan, **style)
             axes.set_title(f"against {rival}", fontsize=10)
+            axes.set_xscale("symlog", linthresh=50)  # PCA can be tens of times better
+            axes.set_xticks([-100, 0, 100, 1000], ["-100", "0", "100", "1000"])
         panels[0, 0].set_yticks(range(len(places)), [f"{data} {size}" for data, size in places])
         panels[0, 0].invert_yaxis()
         figure.supxlabel("test MSE, % above the rival's (left: the KAN is better)", fontsize=10)

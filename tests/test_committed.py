@@ -21,7 +21,8 @@ WITH_TABLES = sorted(
 )  # fmt: skip
 COMMITTED = [path for path in WITH_TABLES if load_experiment(path).notebook is None]
 STUDIES = [path for path in WITH_TABLES if path not in COMMITTED]
-JUDGED = ("small-mnist", "tuned-mnist", "small-svhn")  # the default of notebooks/06_verdicts.ipynb
+# The default of notebooks/06_verdicts.ipynb.
+JUDGED = ("small-mnist", "tuned-mnist", "small-svhn", "tuned-svhn", "small-cifar10")
 
 
 def test_the_paper_experiment_is_committed():
@@ -69,8 +70,9 @@ def test_the_table_of_a_study_follows_from_the_committed_records(path):
 def test_the_committed_verdicts_follow_from_the_committed_records():
     table = pd.read_csv("results/verdicts.csv")
     plans = [load_experiment(f"experiments/{name}.yaml") for name in JUDGED]
-    records = pd.concat([load_records(plan.runs(), "results") for plan in plans])
-    fresh = verdicts.compare(records)
+    records = load_records([run for plan in plans for run in plan.runs()], "results")
+    rounds = pd.read_csv("results/training_steps.csv").rename(columns={"round": "seed"})
+    fresh = pd.concat([verdicts.compare(part) for part in (records, rounds)])
     keys = ["claim", "protocol", "metric", "dataset", "bottleneck", "kan", "rival"]
     both = table.merge(fresh, on=keys, suffixes=("", "_fresh"))
     assert len(both) == len(fresh) == len(table) > 0
