@@ -53,7 +53,11 @@ def findings(top: Path) -> str:
 
 def results(top: Path) -> list[dict[str, Any]]:
     """Tables and figures by experiment; a file is named <experiment>.* or <experiment>_<what>.*."""
-    tables, figures = sorted(top.glob("results/*.csv")), sorted(top.glob("figures/*.png"))
+    figures = sorted(top.glob("figures/*.png"))
+    # A table for readers comes with a .md; times of single rounds do not.
+    tables = [
+        path for path in sorted(top.glob("results/*.csv")) if path.with_suffix(".md").exists()
+    ]
     groups = []
     for name in sorted({path.stem.partition("_")[0] for path in tables + figures}):
         file = top / f"experiments/{name}.yaml"
