@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from kanlib import figures
-from kanlib.sensitivity import UNCHANGED
+from kanlib.sensitivity import NOTHING, UNCHANGED
 
 
 def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
@@ -38,7 +38,7 @@ def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
         ", ".join(map(" = ".join, zip(setting.split(" + "), value.split(", "), strict=True)))
         for setting, value in zip(changed["setting"], changed["value"], strict=True)
     ]
-    colours = {"better": "C2", "worse": "C3", "undecided": "0.5", "–": "0.5"}
+    colours = {"better": "C2", "worse": "C3", "undecided": "0.5", NOTHING: "0.5"}
     with mpl.rc_context(figures.STYLE):
         figure, [[axes]] = figures.grid(1, 1, (7.5, 0.24 * len(changed) + 1.3))
         axes.axvline(unchanged, color="black", lw=1, ls="--", label="unchanged")
@@ -50,7 +50,7 @@ def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
             low, high = ((unchanged + changed[end]).to_numpy()[rows] for end in ("low", "high"))
             bars = [values - low, high - values]
             axes.errorbar(values, where, xerr=bars, fmt="o", color=colour, ms=5,
-                          label="one seed" if verdict == "–" else verdict)  # fmt: skip
+                          label="one seed" if verdict == NOTHING else verdict)  # fmt: skip
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.set(xlabel="test MSE", title=title, ylim=(len(names) - 0.5, -0.5))
         axes.legend(fontsize=8, loc="best")

@@ -5,11 +5,11 @@ comes in huge pages (2 MiB instead of 4 KiB) where Linux allows it. A training s
 back large temporaries, and each page of them costs a trip into the kernel. No number changes;
 without glibc 2.35 or newer nothing happens.
 
-``fast_products`` lets PyTorch hand float32 products to oneDNN, which is up to
-twice as fast as its default on AMD processors. On a CPU with bfloat16 matrix units (AMX) the same
-switch would shorten the numbers; so it is probed first, and left alone where it is not exact. On a
-GPU it would shorten them too, unseen by the probe: it is for runs on a CPU. Sums are taken in
-another order, so a run's last digits differ from a run without it.
+``fast_products`` lets PyTorch hand float32 products to oneDNN, which is up to twice as fast as its
+default on AMD processors. On a CPU with bfloat16 matrix units (AMX) the same switch would shorten
+the numbers; so it is probed first, and left alone where it is not exact. On a GPU it would shorten
+them too, unseen by the probe: it is for runs on a CPU. Sums are taken in another order, so a run's
+last digits differ from a run without it.
 """
 
 from collections.abc import Iterator

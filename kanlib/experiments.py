@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kanlib.runs import Run, explain
 
@@ -42,6 +42,12 @@ class Experiment(BaseModel):
     records: bool = True
     common: dict[str, Values] = {}
     grid: Annotated[list[dict[str, Values]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_its_reader(self) -> "Experiment":
+        if self.notebook is None and (self.also or not self.records):
+            raise ValueError("also and records=false speak of a notebook; notebook must name it")
+        return self
 
     @property
     def dataset(self) -> str:

@@ -69,20 +69,16 @@ def against_bottleneck(
         raise ValueError(
             f"metric={metric!r}: {metric} and {metric}_sd must be columns of table, {list(table)}"
         )
+    sizes, names = sorted(table["bottleneck"].unique()), list(table["label"].unique())
     with mpl.rc_context(STYLE):
         figure, [[axes]] = grid(1, 1, (7, 4.5))
         if published is not None:
-            near = published["bottleneck"].between(
-                table["bottleneck"].min(), table["bottleneck"].max()
-            )
-            near = published[near]
+            near = published[published["bottleneck"].between(sizes[0], sizes[-1])]
             if len(near):
                 axes.plot(
                     near["bottleneck"], near["test_mse"], color="0.6", lw=4, alpha=0.6,
                     label=published_label,
                 )  # fmt: skip
-        sizes = sorted(table["bottleneck"].unique())
-        names = list(table["label"].unique())
         for place, name in enumerate(names):
             rows: Any = table[table["label"] == name]
             where, values = rows["bottleneck"] if len(sizes) > 1 else [place], rows[metric]
@@ -172,7 +168,10 @@ def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
             axes.set_xticks([-100, 0, 100, 1000], ["-100", "0", "100", "1000"])
         panels[0, 0].set_yticks(range(len(places)), [f"{data} {size}" for data, size in places])
         panels[0, 0].invert_yaxis()
-        figure.supxlabel("test MSE, % above the rival's (left: the KAN is better)", fontsize=10)
+        figure.supxlabel(
+            "test MSE, % above the rival's (left: the KAN is better; logarithmic beyond 50)",
+            fontsize=10,
+        )
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center",
                       ncols=len(kans), fontsize=8)  # fmt: skip
         figure.suptitle(title)
@@ -225,7 +224,7 @@ def look(label: str) -> dict[str, Any]:
 def plain_log_axis(axis: Axis) -> None:
     """0.02 0.05 0.1 0.2 .. on a logarithmic axis, closer where it is short; no powers of ten."""
     low, high = axis.get_view_interval()
-    subs = (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 6, 8)
+    subs = (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)
     axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())

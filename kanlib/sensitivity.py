@@ -14,7 +14,7 @@ from kanlib.results import load_arrays
 from kanlib.runs import Run
 
 UNCHANGED = "unchanged"
-_NOTHING = "–"
+NOTHING = "–"
 
 
 def changes(run: Run, base: Run) -> dict[str, Any]:
@@ -35,9 +35,8 @@ def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFra
         One row for each set of changes, in order of appearance: setting (names of what was changed,
         "+" between, or UNCHANGED), value (as text), seeds, test_mse, test_mse_sd, difference (to
         the unchanged runs: mean over the seeds in common), low and high (its 95% interval,
-        Student's t), verdict ("better", "worse", "undecided"; "–" for the unchanged
-        and for one seed),
-        knn_accuracy, parameters.
+        Student's t), verdict ("better", "worse", "undecided"; NOTHING for the unchanged and for one
+        seed), knn_accuracy, parameters.
 
     Raises:
         ValueError: no run is unchanged.
@@ -46,7 +45,7 @@ def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFra
     groups: Any = {
         key: rows.set_index("seed") for key, rows in named.groupby("_change", sort=False)
     }
-    unchanged = groups.get((UNCHANGED, _NOTHING))
+    unchanged = groups.get((UNCHANGED, NOTHING))
     if unchanged is None:
         raise ValueError(f"runs: none of the {len(runs)} equals base={base!r} but for its seed")
     rows = []
@@ -59,9 +58,9 @@ def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFra
             interval = statistics.mean_interval(paired)
             row |= {"difference": interval.mean, "low": interval.low, "high": interval.high}
             several = interval.count > 1  # one seed says nothing
-            row |= {"verdict": statistics.verdict(interval) if several else _NOTHING}
+            row |= {"verdict": statistics.verdict(interval) if several else NOTHING}
         else:
-            row |= {"difference": 0.0, "low": np.nan, "high": np.nan, "verdict": _NOTHING}
+            row |= {"difference": 0.0, "low": np.nan, "high": np.nan, "verdict": NOTHING}
         row |= {name: group[name].mean() for name in ("knn_accuracy", "parameters")}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -125,5 +124,5 @@ def _settings(run: Run) -> dict[str, Any]:
 def _describe(changed: dict[str, Any]) -> tuple[str, str]:
     """Names and values, as text."""
     if not changed:
-        return UNCHANGED, _NOTHING
+        return UNCHANGED, NOTHING
     return " + ".join(changed), ", ".join(str(value) for value in changed.values())

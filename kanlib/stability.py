@@ -17,12 +17,11 @@ _NEIGHBOURS = 21  # entries of the log around a step that its loss is held again
 _SPIKE = 1.5  # times their median
 
 
-def load_steps(records: pd.DataFrame, every: int = StepLog.every) -> pd.DataFrame:
+def load_steps(records: pd.DataFrame) -> pd.DataFrame:
     """The log of the steps of every run.
 
     Args:
         records: as ``kanlib.results.load_records`` returns.
-        every: steps between two entries of the log.
 
     Returns:
         Columns label, seed, step (from 1), epoch (fraction of the training so far, in epochs),
@@ -44,7 +43,7 @@ def load_steps(records: pd.DataFrame, every: int = StepLog.every) -> pd.DataFram
                 {
                     "label": row["label"],
                     "seed": row["seed"],
-                    "step": 1 + every * np.arange(count),
+                    "step": 1 + StepLog.every * np.arange(count),
                     "epoch": np.arange(count) * len(record.history.train_loss) / count,
                     "loss": arrays["step_loss"],
                     "gradient_norm": arrays["gradient_norm"],

@@ -101,7 +101,7 @@ def _row(comparison: Comparison, kan: Any, rival: Any) -> dict[Any, Any]:
     differences = statistics.paired_differences(ours, theirs)
     interval = statistics.mean_interval(differences)
     bootstrap = statistics.bootstrap_interval(differences)
-    larger_is_better = comparison.metric not in ("test_mse", "step_ms")
+    larger_is_better = comparison.metric.endswith("accuracy")
     return {
         "claim": comparison.claim,
         "protocol": comparison.protocol,

@@ -1,6 +1,7 @@
 """The Snakefile: a small experiment, killed and resumed; wrong experiments are refused."""
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -48,8 +49,10 @@ def test_a_killed_experiment_resumes_and_is_then_up_to_date(tmp_path):
         (TINY.replace("grid:", "gird:"), "gird is not a known name"),
         (TINY.replace("epochs", "epoch"), "epoch is not a known name"),
         (TINY.replace("pca", "pcs"), "model='pcs'"),
+        (TINY + "also: [digits]\n", "notebook must name it"),
+        (TINY + "notebook: n.ipynb\nrecords: false\n", "n.ipynb trains its runs itself: run "),
     ],
-    ids=["key of the file", "parameter of the runs", "value"],
+    ids=["key of the file", "parameter of the runs", "value", "no reader", "no records"],
 )
 def test_a_wrong_experiment_is_refused_before_anything_runs(tmp_path, text, message):
     (tmp_path / "wrong.yaml").write_text(text)
@@ -73,3 +76,12 @@ def test_missing_data_are_one_clear_message_and_no_record(tmp_path):
     assert code != 0
     assert output.count("dataset='no-such-images' was not found. Looked for:") == 1
     assert not (tmp_path / "results/runs").exists() or not records(tmp_path)
+
+
+def test_an_experiment_makes_the_records_that_its_notebook_reads_too(tmp_path):
+    (tmp_path / "study.yaml").write_text(
+        TINY + "notebook: notebooks/08_sensitivity.ipynb\nalso: [digits]\n"
+    )
+    code, output = finish(tmp_path, tmp_path / "study.yaml", "-n")
+    assert code == 0, output
+    assert re.search(r"^run +19$", output, re.MULTILINE), output  # 4 of its own, 15 of digits
