@@ -37,7 +37,7 @@ def row(
         "grid_size": case.grid_size if case else 0,
         "spline_order": case.spline_order if case else 0,
         "competitor": competitor.name if competitor else "",
-        "settings": f"malloc, {worker.get('products')}" if fast else PLAIN,
+        "settings": f"malloc, {worker.get('products')}, {worker.get('passes')}" if fast else PLAIN,
         "device": device,
         "threads": worker.get("threads", 1),
         "median": median,

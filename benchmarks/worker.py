@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import torch
 
 from benchmarks.cases import Case
 from benchmarks.work import WORK, Call
-from kanlib.cpu import fast_products
+from kanlib.cpu import compiled_passes, fast_products
 
 
 def measured(call: Call, repeats: int, device: str) -> float:
@@ -45,9 +46,8 @@ class Timer:
 
     def __init__(self, call: Call, device: str, round_seconds: float) -> None:
         self.call, self.device = call, device
-        self.seconds = measured(call, 1, device)  # warms up
-        if self.seconds < 20 * round_seconds:
-            self.seconds = measured(call, 1, device)
+        call()  # warms up, and compiles
+        self.seconds = measured(call, 1, device)
         self.repeats = max(1, round(round_seconds / self.seconds))
 
     def round(self) -> float:
@@ -113,12 +113,15 @@ class Worker:
 
     def __init__(self) -> None:
         self.timer: Timer | None = None
-        self.products = fast_products(False)
+        self.settings = ExitStack()
 
     def start(self, fast: bool) -> dict[str, Any]:
-        """Switch the product library, before anything is timed."""
-        self.products = fast_products(fast)
-        return {"products": self.products.__enter__(), "threads": torch.get_num_threads()}
+        """Switch the settings, before anything is timed."""
+        return {
+            "products": self.settings.enter_context(fast_products(fast)),
+            "passes": self.settings.enter_context(compiled_passes(fast)),
+            "threads": torch.get_num_threads(),
+        }
 
     def prepare(
         self, case: dict[str, Any], name: str, device: str, round_seconds: float
@@ -140,11 +143,13 @@ class Worker:
 
         def measure() -> dict[str, Any]:
             what = Case(**case)
-            tiny = replace(what, in_features=16, out_features=4, batch=4)
-            with fast_products(fast) as products:
-                WORK[what.what](tiny, name, device)()  # the code itself, and its fixed buffers
-                peak = peak_memory(lambda: WORK[what.what](what, name, device), device)
-            return {"bytes": peak, "products": products, "threads": torch.get_num_threads()}
+            settings = self.start(fast)
+            for size in (4, 8):  # the code itself, compiled for any size, and its fixed buffers
+                tiny = replace(what, in_features=4 * size, out_features=size, batch=size)
+                WORK[what.what](tiny, name, device)()
+            return {"bytes": peak_memory(lambda: WORK[what.what](what, name, device), device)} | (
+                settings
+            )
 
         return in_fresh_fork(measure)
 

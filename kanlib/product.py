@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from kanlib.bases import BASE_FUNCTIONS, Basis
+from kanlib.cpu import compiled
 
 # A basis is evaluated for as many rows at a time as leave its scratch in a core's cache (elements).
 _SCRATCH = 2**17
-# A weight of more elements than that is multiplied 128 outputs at a time: no temporary is as large
-# as the weight, and MKL computes the gradient of a wide one faster in parts.
+# A scaled weight of more elements is multiplied 128 outputs at a time: no temporary is as large.
 _LARGE_WEIGHT = 2**22
 
 
@@ -28,29 +28,43 @@ def edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
         basis: of M functions.
         base: key of ``kanlib.bases.BASE_FUNCTIONS``.
     """
+    one_pass = compiled(_features)
+    if one_pass is not None:
+        return one_pass(x, basis, base)
     rows, inputs = x.shape
     features = x.new_empty(rows, 1 + basis.size, inputs)
     features[:, 0] = BASE_FUNCTIONS[base][0](x)
     for block in _row_blocks(x, basis):
-        part = features[block, 1:]
-        if x.dtype in (torch.bfloat16, torch.float16):  # knots need more digits than these have
-            part.copy_(basis.values(x[block].float()))
+        part, exact = features[block, 1:], _exact(x[block])
+        if exact.dtype == x.dtype:
+            basis.values(exact, out=part)
         else:
-            basis.values(x[block], out=part)
+            part.copy_(basis.values(exact))
     return features
+
+
+def _features(x: Tensor, basis: Basis, base: str) -> Tensor:
+    """``edge_features`` as a compiler wants it: nothing in place, it chooses the blocks."""
+    values = basis.values(_exact(x)).to(x.dtype)
+    return torch.cat([BASE_FUNCTIONS[base][0](x).unsqueeze(1), values], dim=1)
+
+
+def _exact(x: Tensor) -> Tensor:
+    """``x`` in a dtype with enough digits to tell its distance from a knot."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _row_blocks(x: Tensor, basis: Basis) -> list[slice]:
     """Slices of rows of ``x`` (N, I) small enough for a core's cache; one on other devices."""
     rows, inputs = x.shape
     step = max(1, _SCRATCH // (basis.size * inputs)) if x.device.type == "cpu" else max(1, rows)
-    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+    return [slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), step)]
 
 
-def _output_blocks(weight: Tensor) -> list[slice]:
-    """Slices of the outputs of ``weight``; one where it is small, or not on a CPU."""
+def _output_blocks(weight: Tensor, scale: Tensor | None) -> list[slice]:
+    """Slices of the outputs of ``weight``; one where no large copy of it needs to be scaled."""
     outputs = len(weight)
-    large = weight.numel() > _LARGE_WEIGHT and weight.device.type == "cpu"
+    large = scale is not None and weight.numel() > _LARGE_WEIGHT and weight.device.type == "cpu"
     step = 128 if large else outputs
     return [slice(start, min(start + step, outputs)) for start in range(0, outputs, step)]
 
@@ -80,7 +94,7 @@ class KANProduct(torch.autograd.Function):
         inputs = features.flatten(1)  # (N, (1 + M) I)
         if scale is None:
             return inputs @ weight.flatten(1).T  # (N, O)
-        blocks = _output_blocks(weight)
+        blocks = _output_blocks(weight, scale)
         return torch.cat([inputs @ _matrix(weight, scale, block).T for block in blocks], dim=1)
 
     @staticmethod
@@ -99,7 +113,7 @@ class KANProduct(torch.autograd.Function):
         per_feature = torch.empty_like(inputs) if wants_x else None
         grad_weight = torch.empty_like(weight) if wants_weight or wants_scale else None
         grad_scale = None if scale is None else torch.zeros_like(scale)
-        for block in _output_blocks(weight):
+        for block in _output_blocks(weight, scale):
             if per_feature is not None:
                 matrix = _matrix(weight, scale, block)
                 torch.addmm(
@@ -159,8 +173,13 @@ def _unscale(grad: Tensor, weight: Tensor, scale: Tensor, grad_scale: Tensor) ->
 
 def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
     """Chain rule through the features: grad (N, 1 + M, I), x (N, I) -> (N, I)."""
-    grad_x = BASE_FUNCTIONS[base][1](grad[:, 0], x)
-    for block in _row_blocks(x, basis):
-        exact = x[block].float() if x.dtype in (torch.bfloat16, torch.float16) else x[block]
-        grad_x[block] += (basis.slopes(exact) * grad[block, 1:]).sum(1).to(x.dtype)
-    return grad_x
+    one_pass = compiled(_chain_rule)
+    if one_pass is not None:
+        return one_pass(grad, x, basis, base)
+    blocks = _row_blocks(x, basis)
+    return torch.cat([_chain_rule(grad[block], x[block], basis, base) for block in blocks])
+
+
+def _chain_rule(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
+    splines = (basis.slopes(_exact(x)) * grad[:, 1:]).sum(1)
+    return BASE_FUNCTIONS[base][1](grad[:, 0], x) + splines.to(x.dtype)

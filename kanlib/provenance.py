@@ -11,16 +11,19 @@ from pathlib import Path
 import torch
 
 import kanlib
-from kanlib.cpu import MALLOC, Products
+from kanlib.cpu import MALLOC, Passes, Products
 from kanlib.results import Environment
 
 
-def environment(device: torch.device | str, products: Products) -> Environment:
+def environment(
+    device: torch.device | str, products: Products, passes: Passes = "eager"
+) -> Environment:
     """The environment of this process.
 
     Args:
         device: that the run used.
         products: what ``kanlib.cpu.fast_products`` yielded.
+        passes: what ``kanlib.cpu.compiled_passes`` yielded.
     """
     device = torch.device(device)
     changes = _git("status", "--porcelain", ":/kanlib", ":/notebooks")
@@ -41,6 +44,7 @@ def environment(device: torch.device | str, products: Products) -> Environment:
             for name, value in os.environ.items()
             if name.startswith("MALLOC_") or name in MALLOC
         },
+        passes=passes,
     )
 
 

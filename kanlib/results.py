@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from kanlib.cpu import Products
+from kanlib.cpu import Passes, Products
 from kanlib.evaluation import Evaluation
 from kanlib.files import save_with_arrays
 from kanlib.runs import LATER, STRICT, Positive, Run, explain, labels
@@ -52,6 +52,7 @@ class Environment(BaseModel):
         threads: of PyTorch on the CPU.
         products: library of float32 products, "default" or "onednn" (see ``kanlib.cpu``).
         malloc: glibc's malloc settings in force, if any.
+        passes: over features, "eager" or "compiled" (see ``kanlib.cpu``).
     """
 
     model_config = STRICT
@@ -66,6 +67,7 @@ class Environment(BaseModel):
     threads: Positive
     products: Products
     malloc: dict[str, str]
+    passes: Passes = "eager"  # older records do not name it
 
 
 class Record(BaseModel):

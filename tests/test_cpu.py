@@ -1,9 +1,14 @@
-"""Faster products: only where they are exact, and never past the block."""
+"""Faster products and passes: only where they are exact, and never past the block."""
+
+import shutil
 
 import pytest
 import torch
 
 from kanlib import cpu
+from kanlib.bases import BSpline, GaussianRBF
+from kanlib.layers import KANLinear
+from kanlib.product import KANProduct
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +76,90 @@ def test_a_users_own_setting_is_what_is_restored():
     after = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     assert after == "high"
+
+
+@pytest.fixture
+def compiler():
+    if not shutil.which("g++"):
+        pytest.skip("needs a C++ compiler (Debian: g++)")
+    torch.compiler.reset()  # each process compiles eight forms of a function, then no more
+    yield
+    torch.compiler.reset()
+
+
+def gradients(layer, x):
+    """Output of a layer and gradients of everything."""
+    leaves = [x.detach().requires_grad_(), *layer.parameters()]
+    y = layer(leaves[0])
+    return [y, *torch.autograd.grad(y.square().sum(), leaves)]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch's own compiler
+@pytest.mark.parametrize(
+    ("basis", "base", "dtype"),
+    [
+        (BSpline(), "silu", torch.float32),
+        (BSpline(), "silu", torch.bfloat16),
+        (BSpline(4, 5, (-2.0, 2.0)), "zero", torch.float64),
+        (GaussianRBF(), "identity", torch.float32),
+    ],
+    ids=str,
+)
+def test_compiled_passes_compute_the_same(compiler, basis, base, dtype):
+    layers = [
+        KANLinear(6, 3, basis=basis, base=base, separate_scale=kept, dtype=dtype)
+        for kept in (False, True)
+    ]
+    batches = [torch.randn(n, 6, dtype=dtype) for n in (5, 64, 0)]
+    batches.append(torch.randn(6, 9, dtype=dtype).T)
+    for layer in layers:
+        eager = [gradients(layer, x) for x in batches]
+        with cpu.compiled_passes() as passes:
+            assert passes == "compiled"
+            found = [gradients(layer, x) for x in batches]
+        for ours, expected in zip(found, eager, strict=True):
+            rounding = {"rtol": 0.05, "atol": 0.05} if dtype == torch.bfloat16 else {}
+            torch.testing.assert_close(ours, expected, **rounding)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_passes_are_used_inside_the_block_alone(compiler, monkeypatch):
+    called = []
+    compile_ = cpu._compile
+    monkeypatch.setattr(cpu, "_compile", lambda f: called.append(f.__name__) or compile_(f))
+    layer, x = KANLinear(4, 3), torch.randn(5, 4)
+    with pytest.raises(KeyError), cpu.compiled_passes():
+        gradients(layer, x)
+        raise KeyError
+    assert called == ["neg", "_features", "_chain_rule"]
+    gradients(layer, x)
+    with cpu.compiled_passes(enabled=False) as passes:
+        assert passes == "eager"
+        gradients(layer, x)
+    assert len(called) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_layer_compiled_by_its_user_is_compiled_once(compiler):
+    layer, x = KANLinear(4, 3), torch.randn(5, 4)
+    expected = layer(x)
+    with cpu.compiled_passes():
+        torch.testing.assert_close(torch.compile(layer, backend="aot_eager")(x), expected)
+
+
+def test_without_a_compiler_passes_stay_eager(monkeypatch):
+    def compile_(function, **options):
+        def fail(*_):
+            raise RuntimeError("No working C++ compiler found")
+
+        return fail
+
+    cpu._compile.cache_clear()
+    monkeypatch.setattr(torch, "compile", compile_)
+    with cpu.compiled_passes() as passes:
+        assert passes == "eager"
+        assert cpu.compiled(KANProduct.apply) is None
+    cpu._compile.cache_clear()
