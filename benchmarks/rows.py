@@ -30,6 +30,7 @@ def row(
     low, median, high = np.percentile(values, [10, 50, 90])
     worker = worker or {}
     fast = competitor is not None and competitor.fast
+    switched = [worker[name] for name in ("products", "passes") if name in worker]
     return {
         "what": what,
         "shape": case.shape if case else "",
@@ -37,7 +38,7 @@ def row(
         "grid_size": case.grid_size if case else 0,
         "spline_order": case.spline_order if case else 0,
         "competitor": competitor.name if competitor else "",
-        "settings": f"malloc, {worker.get('products')}, {worker.get('passes')}" if fast else PLAIN,
+        "settings": ", ".join(["malloc", *switched]) if fast else PLAIN,
         "device": device,
         "threads": worker.get("threads", 1),
         "median": median,

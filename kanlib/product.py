@@ -88,7 +88,8 @@ class KANProduct(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, scale: Tensor | None, basis: Basis, base: str
     ) -> Tensor:
         """(N, I) -> (N, O)."""
-        features = edge_features(x, basis, base)
+        # Detached: passes would be compiled anew for an input that has a history, or is a view.
+        features = edge_features(x.detach(), basis, base)
         ctx.basis, ctx.base = basis, base
         ctx.save_for_backward(x, weight, scale, features)
         inputs = features.flatten(1)  # (N, (1 + M) I)
@@ -136,7 +137,7 @@ class NodeFunctions(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, basis: Basis, base: str) -> Tensor:
         """Inputs (N, I) and weight (1 + M, I) -> (N, I)."""
-        features = edge_features(x, basis, base)
+        features = edge_features(x.detach(), basis, base)
         ctx.basis, ctx.base = basis, base
         ctx.save_for_backward(x, weight, features)
         return (features * weight).sum(1)
@@ -175,7 +176,7 @@ def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
     """Chain rule through the features: grad (N, 1 + M, I), x (N, I) -> (N, I)."""
     one_pass = compiled(_chain_rule)
     if one_pass is not None:
-        return one_pass(grad, x, basis, base)
+        return one_pass(grad, x.detach(), basis, base)
     blocks = _row_blocks(x, basis)
     return torch.cat([_chain_rule(grad[block], x[block], basis, base) for block in blocks])
 
