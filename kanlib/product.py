@@ -61,23 +61,21 @@ def _row_blocks(x: Tensor, basis: Basis) -> list[slice]:
     return [slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), step)]
 
 
-def _output_blocks(weight: Tensor, scale: Tensor | None) -> list[slice]:
-    """Slices of the outputs of ``weight``; one where no large copy of it needs to be scaled."""
+def _output_blocks(weight: Tensor) -> list[slice]:
+    """Slices of the outputs of ``weight``; one where it is small, or not on a CPU."""
     outputs = len(weight)
-    large = scale is not None and weight.numel() > _LARGE_WEIGHT and weight.device.type == "cpu"
+    large = weight.numel() > _LARGE_WEIGHT and weight.device.type == "cpu"
     step = 128 if large else outputs
     return [slice(start, min(start + step, outputs)) for start in range(0, outputs, step)]
 
 
-def _matrix(weight: Tensor, scale: Tensor | None, block: slice) -> Tensor:
+def _matrix(weight: Tensor, scale: Tensor, block: slice) -> Tensor:
     """Rows of the product's matrix, (outputs of the block, (1 + M) I), the scale multiplied in."""
     rows = weight[block]
-    if scale is not None:
-        scaled = torch.empty_like(rows)
-        scaled[:, 0] = rows[:, 0]
-        torch.mul(rows[:, 1:], scale[block].unsqueeze(1), out=scaled[:, 1:])
-        rows = scaled
-    return rows.flatten(1)
+    scaled = torch.empty_like(rows)
+    scaled[:, 0] = rows[:, 0]
+    torch.mul(rows[:, 1:], scale[block].unsqueeze(1), out=scaled[:, 1:])
+    return scaled.flatten(1)
 
 
 class KANProduct(torch.autograd.Function):
@@ -95,7 +93,7 @@ class KANProduct(torch.autograd.Function):
         inputs = features.flatten(1)  # (N, (1 + M) I)
         if scale is None:
             return inputs @ weight.flatten(1).T  # (N, O)
-        blocks = _output_blocks(weight, scale)
+        blocks = _output_blocks(weight)
         return torch.cat([inputs @ _matrix(weight, scale, block).T for block in blocks], dim=1)
 
     @staticmethod
@@ -111,21 +109,17 @@ class KANProduct(torch.autograd.Function):
         grad = grads[0].to(features.dtype)  # autocast may have computed y in less
         wants_x, wants_weight, wants_scale = ctx.needs_input_grad[:3]
         inputs = features.flatten(1)  # (N, (1 + M) I)
-        per_feature = torch.empty_like(inputs) if wants_x else None
-        grad_weight = torch.empty_like(weight) if wants_weight or wants_scale else None
-        grad_scale = None if scale is None else torch.zeros_like(scale)
-        for block in _output_blocks(weight, scale):
-            if per_feature is not None:
-                matrix = _matrix(weight, scale, block)
-                torch.addmm(
-                    per_feature, grad[:, block], matrix, beta=int(block.start > 0), out=per_feature
-                )
-            if grad_weight is not None:
-                part = grad_weight[block]
-                torch.mm(grad[:, block].T, inputs, out=part.flatten(1))
-                if scale is not None and grad_scale is not None:
-                    _unscale(part, weight[block], scale[block], grad_scale[block])
-        grad_x = None
+        grad_x = grad_weight = grad_scale = per_feature = None
+        if scale is not None:
+            per_feature = torch.empty_like(inputs) if wants_x else None
+            grad_weight = torch.empty_like(weight) if wants_weight or wants_scale else None
+            grad_scale = torch.zeros_like(scale)
+            _scaled_gradients(grad, inputs, weight, scale, per_feature, grad_weight, grad_scale)
+        else:
+            if wants_weight:
+                grad_weight = (grad.T @ inputs).view_as(weight)
+            if wants_x:
+                per_feature = grad @ weight.flatten(1)
         if per_feature is not None:
             grad_x = _input_gradient(per_feature.view_as(features), x, ctx.basis, ctx.base)
         return grad_x, grad_weight, grad_scale, None, None
@@ -162,6 +156,27 @@ def _once(grads: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     if not torch.is_grad_enabled():
         return grads
     return tuple(grad.detach().requires_grad_() for grad in grads)
+
+
+def _scaled_gradients(
+    grad: Tensor,
+    inputs: Tensor,
+    weight: Tensor,
+    scale: Tensor,
+    per_feature: Tensor | None,
+    grad_weight: Tensor | None,
+    grad_scale: Tensor,
+) -> None:
+    """The products of the gradient where there is a scale; into the last three, where wanted."""
+    for block in _output_blocks(weight):
+        if per_feature is not None:
+            matrix = _matrix(weight, scale, block)
+            add = int(block.start > 0)
+            torch.addmm(per_feature, grad[:, block], matrix, beta=add, out=per_feature)
+        if grad_weight is not None:
+            part = grad_weight[block]
+            torch.mm(grad[:, block].T, inputs, out=part.flatten(1))
+            _unscale(part, weight[block], scale[block], grad_scale[block])
 
 
 def _unscale(grad: Tensor, weight: Tensor, scale: Tensor, grad_scale: Tensor) -> None:
