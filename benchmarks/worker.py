@@ -23,6 +23,8 @@ from benchmarks.cases import Case
 from benchmarks.work import WORK, Call
 from kanlib.cpu import compiled_passes, fast_products
 
+LONG = 0.5  # seconds: such a call has many steps of its own
+
 
 def measured(call: Call, repeats: int, device: str) -> float:
     """Seconds of a call: mean of ``repeats``, by CUDA events on a GPU."""
@@ -51,8 +53,8 @@ class Timer:
         self.repeats = max(1, round(round_seconds / self.seconds))
 
     def round(self) -> float:
-        """Seconds of a call, now; the first of many is not counted: it finds cold caches."""
-        if self.repeats > 3:
+        """Seconds of a call, now; a short one's first is not counted: it finds cold caches."""
+        if self.seconds < LONG:
             self.call()
         return measured(self.call, self.repeats, self.device)
 

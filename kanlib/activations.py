@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kanlib.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
-from kanlib.product import NodeFunctions
+from kanlib.product import EdgeFeatures
 
 
 class SplineActivation(nn.Module):
@@ -65,7 +65,8 @@ class SplineActivation(nn.Module):
                 f"SplineActivation: input of shape {tuple(x.shape)} must be (N, "
                 f"{self.weight.shape[1]})"
             )
-        return NodeFunctions.apply(x, self.weight, self.basis, self.base)
+        features: Tensor = EdgeFeatures.apply(x, self.basis, self.base)  # (N, 1 + M, I)
+        return (features * self.weight).sum(1)
 
     def extra_repr(self) -> str:
         """The arguments, as ``print(layer)`` shows them."""

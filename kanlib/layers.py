@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from kanlib.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
-from kanlib.product import KANProduct, edge_features
+from kanlib.product import EdgeFeatures, ScaledProduct, edge_features
 
 
 class LayerOptions(TypedDict, total=False):
@@ -121,7 +121,11 @@ class KANLinear(nn.Module):
             )
         # Under autocast the layer before may have left another dtype: the weights' decides.
         rows = x.reshape(-1, self.in_features).to(self.weight.dtype)
-        y = KANProduct.apply(rows, self.weight, self.spline_scale, self.basis, self.base)
+        features: Tensor = EdgeFeatures.apply(rows, self.basis, self.base)  # (N, 1 + M, I)
+        if self.spline_scale is None:
+            y = nn.functional.linear(features.flatten(1), self.weight.flatten(1))
+        else:
+            y: Tensor = ScaledProduct.apply(features, self.weight, self.spline_scale)
         return y.view(*x.shape[:-1], self.out_features)
 
     def edge_functions(self, x: Tensor, outputs: slice = slice(None)) -> Tensor:
@@ -156,7 +160,7 @@ class KANLinear(nn.Module):
 
 
 def scaled_weight(weight: Tensor, scale: Tensor | None) -> Tensor:
-    """w_oim, the scale of the splines multiplied in; differentiable, other than KANProduct's.
+    """w_oim, the scale of the splines multiplied in; twice differentiable, unlike ScaledProduct.
 
     Args:
         weight: (O, 1 + M, I), as in ``KANLinear``.

@@ -1,8 +1,8 @@
-"""The product of a KAN layer and its closed-form gradient: where the layer's speed is made.
+"""The features of a KAN layer and their closed-form gradient: where the layer's speed is made.
 
-Needs ``bases.py``; ``layers.py`` calls it. N rows, I inputs, O outputs, M basis functions. Features
-[base(x), f_1(x), .., f_M(x)] lie basis-major, (N, 1 + M, I), as one product with the weight
-(O, 1 + M, I) reads them.
+Needs ``bases.py`` and ``cpu.py``; ``layers.py`` multiplies the features by its weight. N rows,
+I inputs, O outputs, M basis functions. Features [base(x), f_1(x), .., f_M(x)] lie basis-major,
+(N, 1 + M, I), as one product with the weight (O, 1 + M, I) reads them.
 """
 
 from typing import Any
@@ -78,77 +78,64 @@ def _matrix(weight: Tensor, scale: Tensor, block: slice) -> Tensor:
     return scaled.flatten(1)
 
 
-class KANProduct(torch.autograd.Function):
-    """features(x) W^T with the closed-form gradient; keeps x, W and the features, nothing else."""
+class EdgeFeatures(torch.autograd.Function):
+    """``edge_features`` with its closed-form gradient; keeps x, nothing else."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, scale: Tensor | None, basis: Basis, base: str
-    ) -> Tensor:
-        """(N, I) -> (N, O)."""
-        # Detached: passes would be compiled anew for an input that has a history, or is a view.
-        features = edge_features(x.detach(), basis, base)
+    def forward(ctx: Any, x: Tensor, basis: Basis, base: str) -> Tensor:
+        """(N, I) -> (N, 1 + M, I)."""
         ctx.basis, ctx.base = basis, base
-        ctx.save_for_backward(x, weight, scale, features)
-        inputs = features.flatten(1)  # (N, (1 + M) I)
-        if scale is None:
-            return inputs @ weight.flatten(1).T  # (N, O)
-        blocks = _output_blocks(weight)
+        ctx.save_for_backward(x)
+        # Detached: passes would be compiled anew for an input that has a history, or is a view.
+        return edge_features(x.detach(), basis, base)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Gradient of x; an error where a second derivative is asked for."""
+        return EdgeFeatures.gradients(ctx, *_once(grads))
+
+    @staticmethod
+    @once_differentiable
+    def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """By the slopes."""
+        (x,) = ctx.saved_tensors
+        return _input_gradient(grads[0], x.detach(), ctx.basis, ctx.base), None, None
+
+
+class ScaledProduct(torch.autograd.Function):
+    """features W^T with a scale on the splines' part of W; keeps no copy of W with the scale."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+        """Features (N, 1 + M, I), weight (O, 1 + M, I) and scale (O, I) -> (N, O)."""
+        ctx.save_for_backward(features, weight, scale)
+        inputs, blocks = features.flatten(1), _output_blocks(weight)
         return torch.cat([inputs @ _matrix(weight, scale, block).T for block in blocks], dim=1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Gradients of x, weight and scale; an error where a second derivative is asked for."""
-        return KANProduct.gradients(ctx, *_once(grads))
+        """Gradients of all three; an error where a second derivative is asked for."""
+        return ScaledProduct.gradients(ctx, *_once(grads))
 
     @staticmethod
     @once_differentiable
     def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The closed forms: dW = g^T f, df = g W, and from df to dx by the slopes."""
-        x, weight, scale, features = ctx.saved_tensors
+        """The products df = g W and dW = g^T f, and what the scale makes of dW."""
+        features, weight, scale = ctx.saved_tensors
         grad = grads[0].to(features.dtype)  # autocast may have computed y in less
-        wants_x, wants_weight, wants_scale = ctx.needs_input_grad[:3]
-        inputs = features.flatten(1)  # (N, (1 + M) I)
-        grad_x = grad_weight = grad_scale = per_feature = None
-        if scale is not None:
-            per_feature = torch.empty_like(inputs) if wants_x else None
-            grad_weight = torch.empty_like(weight) if wants_weight or wants_scale else None
-            grad_scale = torch.zeros_like(scale)
-            _scaled_gradients(grad, inputs, weight, scale, per_feature, grad_weight, grad_scale)
-        else:
-            if wants_weight:
-                grad_weight = (grad.T @ inputs).view_as(weight)
-            if wants_x:
-                per_feature = grad @ weight.flatten(1)
+        inputs = features.flatten(1)
+        per_feature = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
+        grad_weight, grad_scale = torch.empty_like(weight), torch.zeros_like(scale)
+        for block in _output_blocks(weight):
+            if per_feature is not None:
+                matrix, add = _matrix(weight, scale, block), int(block.start > 0)
+                torch.addmm(per_feature, grad[:, block], matrix, beta=add, out=per_feature)
+            part = grad_weight[block]
+            torch.mm(grad[:, block].T, inputs, out=part.flatten(1))
+            _unscale(part, weight[block], scale[block], grad_scale[block])
         if per_feature is not None:
-            grad_x = _input_gradient(per_feature.view_as(features), x, ctx.basis, ctx.base)
-        return grad_x, grad_weight, grad_scale, None, None
-
-
-class NodeFunctions(torch.autograd.Function):
-    """sum_m w_mi f_m(x_i), a function of its own for each input; closed-form gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, basis: Basis, base: str) -> Tensor:
-        """Inputs (N, I) and weight (1 + M, I) -> (N, I)."""
-        features = edge_features(x.detach(), basis, base)
-        ctx.basis, ctx.base = basis, base
-        ctx.save_for_backward(x, weight, features)
-        return (features * weight).sum(1)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Gradients of x and weight; an error where a second derivative is asked for."""
-        return NodeFunctions.gradients(ctx, *_once(grads))
-
-    @staticmethod
-    @once_differentiable
-    def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The closed forms, as for ``KANProduct``."""
-        x, weight, features = ctx.saved_tensors
-        grad = grads[0].unsqueeze(1)  # (N, 1, I)
-        grad_x = _input_gradient(grad * weight, x, ctx.basis, ctx.base)
-        return grad_x, (grad * features).sum(0), None, None
+            per_feature = per_feature.view_as(features)
+        return per_feature, grad_weight, grad_scale
 
 
 def _once(grads: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -156,27 +143,6 @@ def _once(grads: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     if not torch.is_grad_enabled():
         return grads
     return tuple(grad.detach().requires_grad_() for grad in grads)
-
-
-def _scaled_gradients(
-    grad: Tensor,
-    inputs: Tensor,
-    weight: Tensor,
-    scale: Tensor,
-    per_feature: Tensor | None,
-    grad_weight: Tensor | None,
-    grad_scale: Tensor,
-) -> None:
-    """The products of the gradient where there is a scale; into the last three, where wanted."""
-    for block in _output_blocks(weight):
-        if per_feature is not None:
-            matrix = _matrix(weight, scale, block)
-            add = int(block.start > 0)
-            torch.addmm(per_feature, grad[:, block], matrix, beta=add, out=per_feature)
-        if grad_weight is not None:
-            part = grad_weight[block]
-            torch.mm(grad[:, block].T, inputs, out=part.flatten(1))
-            _unscale(part, weight[block], scale[block], grad_scale[block])
 
 
 def _unscale(grad: Tensor, weight: Tensor, scale: Tensor, grad_scale: Tensor) -> None:
@@ -191,7 +157,7 @@ def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
     """Chain rule through the features: grad (N, 1 + M, I), x (N, I) -> (N, I)."""
     one_pass = compiled(_chain_rule)
     if one_pass is not None:
-        return one_pass(grad, x.detach(), basis, base)
+        return one_pass(grad, x, basis, base)
     blocks = _row_blocks(x, basis)
     return torch.cat([_chain_rule(grad[block], x[block], basis, base) for block in blocks])
 

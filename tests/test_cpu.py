@@ -8,7 +8,7 @@ import torch
 from kanlib import cpu
 from kanlib.bases import BSpline, GaussianRBF
 from kanlib.layers import KANLinear
-from kanlib.product import KANProduct
+from kanlib.product import edge_features
 
 
 @pytest.fixture(autouse=True)
@@ -161,5 +161,5 @@ def test_without_a_compiler_passes_stay_eager(monkeypatch):
     monkeypatch.setattr(torch, "compile", compile_)
     with cpu.compiled_passes() as passes:
         assert passes == "eager"
-        assert cpu.compiled(KANProduct.apply) is None
+        assert cpu.compiled(edge_features) is None
     cpu._compile.cache_clear()
