@@ -112,7 +112,7 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
 def _compiler_works() -> bool:
     try:
         _compile(torch.neg)(torch.ones(2))
-    except RuntimeError:  # no compiler, or none that works
+    except (RuntimeError, OSError):  # no compiler, no place for what it makes
         return False
     return True
 
