@@ -129,7 +129,7 @@ def load_record(path: str | Path) -> Record:
         record = Record.model_validate_json(text)
     except ValidationError as error:
         raise ValueError(f"{path} is not a valid record: {explain(error, [])}; {CURE}") from None
-    later: Any = {"run": LATER, "training": {"refine"}}
+    later: Any = {"run": LATER, "training": {"refine"}, "environment": {"passes"}}
     if lacking := _lacking(json.loads(text), record.model_dump(exclude=later)):
         raise ValueError(f"{path} is not a valid record: it lacks {', '.join(lacking)}; {CURE}")
     return record
