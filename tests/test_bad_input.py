@@ -395,6 +395,7 @@ NOTEBOOKS = {
         ("results_dir", 5, TypeError),
         ("device", 5, TypeError),
         ("fast_cpu", "false", TypeError),
+        ("compiled", "yes", TypeError),
     ],
     "03_tables": [
         ("experiment", 5, TypeError),
