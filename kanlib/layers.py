@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from kanlib.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
-from kanlib.product import EdgeFeatures, ScaledProduct, edge_features
+from kanlib.product import EdgeFeatures, ScaledProduct
 
 
 class LayerOptions(TypedDict, total=False):
@@ -148,7 +148,7 @@ class KANLinear(nn.Module):
             )
         scale = None if self.spline_scale is None else self.spline_scale[outputs]
         weight = scaled_weight(self.weight[outputs], scale)
-        features = edge_features(x, self.basis, self.base)  # (P, 1 + M, I or 1)
+        features: Tensor = EdgeFeatures.apply(x, self.basis, self.base)  # (P, 1 + M, I or 1)
         return (features.unsqueeze(1) * weight).sum(2)
 
     def extra_repr(self) -> str:

@@ -134,10 +134,12 @@ def test_inputs_need_not_be_contiguous(layer, view):
 
 
 def test_edge_functions_sum_to_the_output(layer):
-    x = inputs(7, IN)
+    x = inputs(7, IN).requires_grad_()
     edges = layer.edge_functions(x)
     assert edges.shape == (7, OUT, IN)
     assert_equal(edges.sum(2), truth.layer_outputs(layer, x))
+    slopes = (torch.autograd.grad(y.square().sum(), x)[0] for y in (edges.sum(2), layer(x)))
+    torch.testing.assert_close(*slopes)
     same_points = layer.edge_functions(x[:, :1], slice(1, 2))
     assert same_points.shape == (7, 1, IN)
     torch.testing.assert_close(same_points[:, :, 0], edges[:, 1:, 0])
