@@ -3,9 +3,8 @@
 #
 #   snakemake --profile profiles/local --config experiment=mnist
 #
-# --config also takes results=DIR, figures=DIR fast_cpu=false, compiled=true (see kanlib/cpu.py), and
-# logs=DIR:
-# workflows that run side by side in one clone need a folder each.
+# --config also takes results=DIR, figures=DIR, fast_cpu=false and compiled=true (see kanlib/cpu.py),
+# and logs=DIR: workflows that run side by side in one clone need a folder each.
 # A record is never made twice: its own commit is written in it. Delete it to have it made again.
 import json
 import os
@@ -68,7 +67,7 @@ def run_parameters(wildcards, output):
     """The YAML that papermill passes to the training notebook."""
     settings = RUNS[output.record].model_dump()
     settings |= {"results_dir": RESULTS, "fast_cpu": bool(config.get("fast_cpu", True))}
-    settings["compiled"] = bool(config.get("compiled", False))
+    settings |= {"compiled": bool(config.get("compiled", False))}
     # JSON is YAML, but for floats: YAML takes 1e-05 for a word, and 1.0e-05 for a number.
     return re.sub(r": (\d+)e([-+])", r": \1.0e\2", json.dumps(settings))
 

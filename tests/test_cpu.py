@@ -143,11 +143,13 @@ def test_compiled_passes_are_used_inside_the_block_alone(compiler, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_layer_compiled_by_its_user_is_compiled_once(compiler):
+def test_a_layer_compiled_by_its_user_is_not_compiled_in_parts(compiler, monkeypatch):
     layer, x = KANLinear(4, 3), torch.randn(5, 4)
     expected = layer(x)
+    whole = torch.compile(layer, backend="aot_eager")
     with cpu.compiled_passes():
-        torch.testing.assert_close(torch.compile(layer, backend="aot_eager")(x), expected)
+        monkeypatch.setattr(cpu, "_compile", lambda _: pytest.fail("compiled a part"))
+        torch.testing.assert_close(whole(x), expected)
 
 
 def test_without_a_compiler_passes_stay_eager(monkeypatch):
