@@ -188,10 +188,11 @@ def _startup(rows: Table) -> str:
     lines = []
     for what, title in (
         ("import", "Import in a fresh process"),
+        ("compiled passes", "Compiled passes in a fresh process"),
         ("batch run", "Batch run of the training notebook on digits"),
     ):
         here = rows[rows["what"] == what]
         if len(here):
-            seconds = ", ".join(f"{r.competitor} {r.median:.2f} s" for r in here.itertuples())
-            lines += [f"## {title}", "", f"{seconds}.", ""]
+            costs = (f"{r.competitor} {_digits(r.median)} {r.unit}" for r in here.itertuples())
+            lines += [f"## {title}", "", f"{', '.join(costs)}.", ""]
     return "\n".join(lines)

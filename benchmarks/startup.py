@@ -1,4 +1,4 @@
-"""What a run costs before and after its work: imports, and a batch run of the training notebook."""
+"""What a run costs beside its work: imports, compiling, a batch run of the training notebook."""
 
 import json
 import os
@@ -16,31 +16,63 @@ from kanlib.cpu import MALLOC
 
 MODULES = {"torch": "torch", "kanlib": "kanlib", "pykan": "kan"}
 CODE = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+COMPILING = """
+import time, torch
+from benchmarks.worker import resident
+from kanlib import KANLinear, cpu
+layer, x = KANLinear(784, 34), torch.rand(64, 784, requires_grad=True)
+layer(x).sum().backward()
+before, start = resident("VmRSS"), time.perf_counter()
+with cpu.compiled_passes() as passes:
+    layer(x).sum().backward()
+print(passes, time.perf_counter() - start, (resident("VmRSS") - before) / 2**20)
+"""
 NOTEBOOK = ROOT / "notebooks/02_train_autoencoder.ipynb"
 WORK = "train(autoencoder"  # in the cell that trains and evaluates
 
 
 def time_startup(rounds: int, say: Callable[[str], None]) -> list[Row]:
-    """One row a package (torch is in each, and alone for comparison), and two of a batch run."""
+    """One row a package (torch is in each, and alone for comparison), three of compiling the passes
+    (none without a compiler), and two of a batch run.
+    """
     names = [name for name in MODULES if name != "pykan" or has_pykan()]
     imports: dict[str, list[float]] = {name: [] for name in names}
+    compiling: list[tuple[float, float, float]] = []
     batch: list[tuple[float, float]] = []
     for _ in range(rounds):
         for name in names:
-            done = subprocess.run(
-                [sys.executable, "-c", CODE.format(MODULES[name])],
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            imports[name].append(float(done.stdout.split()[-1]))
+            imports[name].append(float(_printed(CODE.format(MODULES[name]))[-1]))
+        compiling += _compiling()
         batch.append(_batch_run())
-    say("imports and batch runs")
+    say("imports, compiling and batch runs")
     rows = [row("import", imports[n], "s", competitor=Competitor(n)) for n in names]
+    kinds = (("never compiled before", "s"), ("compiled before", "s"), ("memory", "MiB"))
+    for (name, unit), values in zip(kinds, zip(*compiling, strict=True), strict=False):
+        rows.append(row("compiled passes", values, unit, competitor=Competitor(name)))
     for name, seconds in zip(("whole", "outside training"), zip(*batch, strict=True), strict=True):
         rows.append(row("batch run", seconds, "s", competitor=Competitor(name, fast=True)))
     return rows
+
+
+def _printed(code: str, **environment: str) -> list[str]:
+    """The words that ``code`` prints in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def _compiling() -> list[tuple[float, float, float]]:
+    """Seconds to compile the passes of a layer, seconds to find them compiled, MiB of that."""
+    with tempfile.TemporaryDirectory() as cache:
+        first, again = (_printed(COMPILING, TORCHINDUCTOR_CACHE_DIR=cache) for _ in range(2))
+    compiled = first[0] == again[0] == "compiled"
+    return [(float(first[1]), float(again[1]), float(again[2]))] if compiled else []
 
 
 def _batch_run() -> tuple[float, float]:

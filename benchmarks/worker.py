@@ -73,13 +73,13 @@ def peak_memory(build: Callable[[], Call], device: str) -> int:
         for _ in range(3):
             call()
         return torch.cuda.max_memory_allocated()
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     call = build()
     if sys.platform == "linux":
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     for _ in range(3):
         call()
-    return _resident("VmHWM") - before
+    return resident("VmHWM") - before
 
 
 def in_fresh_fork(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def in_fresh_fork(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return json.loads(answer)
 
 
-def _resident(field: str) -> int:
+def resident(field: str) -> int:
     """VmRSS (bytes now in memory) or VmHWM (their peak)."""
     if sys.platform != "linux":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -151,9 +151,8 @@ class Worker:
             for size in (4, 6):
                 tiny = replace(what, in_features=4 * size, out_features=size, batch=size + 1)
                 WORK[what.what](tiny, name, device)()
-            return {"bytes": peak_memory(lambda: WORK[what.what](what, name, device), device)} | (
-                settings
-            )
+            peak = peak_memory(lambda: WORK[what.what](what, name, device), device)
+            return settings | {"bytes": peak}
 
         return in_fresh_fork(measure)
 

@@ -13,9 +13,9 @@ last digits differ from a run without it.
 
 ``compiled_passes`` has the functions on the edges of all layers evaluated by code that PyTorch's
 compiler makes from the same formula: one pass over memory instead of nine. It needs a C++ compiler
-(none: it is left alone) and time: 20 seconds on its first day on a machine, two in each process
-after that, and 200 MB of memory. It pays for models of narrow layers and more than some 4,000
-steps. Sums are rounded otherwise here, too.
+(none: it is left alone), seconds at the start of each process and memory for the compiler itself
+(``results/benchmarks/summary.md`` has both): it pays for narrow layers and thousands of steps. Sums
+are rounded otherwise here, too.
 """
 
 import functools
@@ -30,6 +30,7 @@ Products = Literal["default", "onednn"]
 Passes = Literal["eager", "compiled"]
 
 MALLOC = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+_passes: Passes = "eager"  # until ``compiled_passes`` says otherwise
 
 
 @contextmanager
@@ -88,9 +89,6 @@ def compiled_passes(enabled: bool = True) -> Iterator[Passes]:
         yield _passes
     finally:
         _passes = before
-
-
-_passes: Passes = "eager"
 
 
 def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor] | None:
