@@ -92,7 +92,7 @@ class Victim:
     def __post_init__(self) -> None:
         self.mark = uuid.uuid4().hex
         self.turn: list[str] = []  # kinds to kill; each comes once before one comes twice
-        self.whole: dict[Path, tuple[int, int]] = {}
+        self.whole: dict[Path, bytes] = {}
         self.experiment = write_experiment(self.folder)
 
     def run(self, kills: int) -> None:
@@ -163,7 +163,7 @@ class Victim:
         self._see_records()
 
     def _see_records(self) -> None:
-        """Every record is whole, and is the file that it was when it was seen first."""
+        """Every record is whole, and is as it was when it was seen first."""
         there = records(self.folder)
         for path in there:
             # A workflow removes what an orphan wrote of a run that it is about to start.

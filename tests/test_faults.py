@@ -53,7 +53,7 @@ def test_harm_would_be_noticed(tmp_path, undisturbed):
         victim.check(undisturbed)
     path = next(iter(records(tmp_path)))
     text = path.read_text()
-    path.write_text(text)
+    path.write_text(json.dumps(json.loads(text) | {"wall_seconds": 0.5}))
     with pytest.raises(AssertionError, match=f"{path.name}.* made again"):
         victim.check(undisturbed)
     path.write_text(text[:-100])
