@@ -82,11 +82,18 @@ def compiled_passes(enabled: bool = True) -> Iterator[Passes]:
     """
     global _passes
     _check_switch(enabled)
+    if not (enabled and _compiler_works()):
+        yield _passes
+        return
+    from torch._dynamo import config  # takes a second
+
     before = _passes
     try:
-        if enabled and _compiler_works():
+        # Code made for one grid; code for any grid takes twice the time. So there is more of it
+        # than the 8 forms of a function after which PyTorch would compile no more.
+        with config.patch(specialize_int=True, recompile_limit=64):
             _passes = "compiled"
-        yield _passes
+            yield _passes
     finally:
         _passes = before
 

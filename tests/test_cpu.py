@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from kanlib import cpu
 from kanlib.bases import BSpline, GaussianRBF
@@ -139,6 +140,18 @@ def test_compiled_passes_are_used_inside_the_block_alone(compiler, monkeypatch):
         assert passes == "eager"
         gradients(layer, x)
     assert len(called) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_passes_are_compiled_for_each_grid(compiler):
+    torch.compiler.reset()
+    forms, sizes = counters["stats"], range(1, 10)  # by itself, PyTorch makes 8 at most
+    with cpu.compiled_passes():
+        before = forms["unique_graphs"]
+        for size in sizes:
+            edge_features(torch.zeros(2, 3), BSpline(size, 1), "zero")
+    assert forms["unique_graphs"] - before == len(sizes)
 
 
 @pytest.mark.slow
