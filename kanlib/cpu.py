@@ -1,9 +1,10 @@
 """Three settings that make training faster on a CPU, as an opt-in; batch jobs use the first two.
 
 Needs torch alone. ``MALLOC`` is an environment that glibc reads when a process starts: memory then
-comes in huge pages (2 MiB instead of 4 KiB) where Linux allows it. A training step takes and gives
-back large temporaries, and each page of them costs a trip into the kernel. No number changes;
-without glibc 2.35 or newer nothing happens.
+comes in huge pages (2 MiB instead of 4 KiB) where Linux allows it, and stays with the process once
+it has it. A training step takes and gives back large temporaries, and each page of them costs a
+trip into the kernel. No number changes; without glibc 2.35 or newer nothing happens. Not for a
+process that must return memory to the system while it lives.
 
 ``fast_products`` lets PyTorch hand float32 products to oneDNN, which is up to twice as fast as its
 default on AMD processors. On a CPU with bfloat16 matrix units (AMX) the same switch would shorten
@@ -29,7 +30,9 @@ from torch import Tensor
 Products = Literal["default", "onednn"]
 Passes = Literal["eager", "compiled"]
 
-MALLOC = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+# Blocks above 32 MiB would be mapped, and cleared, anew for each step: none is mapped by itself.
+_KEEP = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1099511627776"
+MALLOC = {"GLIBC_TUNABLES": f"glibc.malloc.hugetlb=1:{_KEEP}"}
 _passes: Passes = "eager"  # until ``compiled_passes`` says otherwise
 
 
