@@ -87,6 +87,8 @@ def against_bottleneck(
         axes.set(yscale="log" if log else "linear", ylabel=ylabel, title=title)
         if log:
             plain_log_axis(axes.yaxis)
+            # With as many numbers as pixels PCA leaves rounding alone: out through the bottom.
+            axes.set_ylim(bottom=max(axes.get_ylim()[0], table[metric].max() / 1000))
         if len(sizes) > 1:
             axes.set(xscale="log", xlabel="bottleneck (numbers in the code)")
             plain_ticks(axes, sizes)
