@@ -4,6 +4,7 @@
 and asked by ``measure.py``.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -73,6 +74,8 @@ def peak_memory(build: Callable[[], Call], device: str) -> int:
         for _ in range(3):
             call()
         return torch.cuda.max_memory_allocated()
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # glibc
+        libc.malloc_trim(0)  # what is kept of earlier work would serve this one, uncounted
     before = resident("VmRSS")
     call = build()
     if sys.platform == "linux":

@@ -74,6 +74,8 @@ def _largest_error() -> float:
 def compiled_passes(enabled: bool = True) -> Iterator[Passes]:
     """Evaluate the functions on edges by compiled code inside the block, in the whole process.
 
+    What else is compiled inside the block is compiled for each integer it meets, too.
+
     Args:
         enabled: False leaves everything as it is.
 
@@ -92,8 +94,8 @@ def compiled_passes(enabled: bool = True) -> Iterator[Passes]:
 
     before = _passes
     try:
-        # Code made for one grid; code for any grid takes twice the time. So there is more of it
-        # than the 8 forms of a function after which PyTorch would compile no more.
+        # Code for any grid is slower than code for one. So there are more forms of a function
+        # than the 8 after which PyTorch would compile no more.
         with config.patch(specialize_int=True, recompile_limit=64):
             _passes = "compiled"
             yield _passes

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from kanlib.files import atomic_file
 
@@ -60,7 +60,7 @@ def against_bottleneck(
         published: columns bottleneck, test_mse: the paper's curve between the sizes of ``table``,
             drawn behind.
         published_label: what the legend calls it.
-        log: logarithmic vertical axis.
+        log: logarithmic vertical axis, down to a thousandth of the largest value at most.
 
     Raises:
         ValueError: ``metric`` or its deviation is no column of ``table``.
@@ -227,7 +227,7 @@ def plain_log_axis(axis: Axis) -> None:
     """0.02 0.05 0.1 0.2 .. on a logarithmic axis, closer where it is short; no powers of ten."""
     low, high = axis.get_view_interval()
     subs = (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)
-    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_locator(LogLocator(subs=subs) if high > 2 * low else MaxNLocator(5))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
