@@ -4,7 +4,7 @@ Needs torch alone. ``MALLOC`` is an environment that glibc reads when a process 
 comes in huge pages (2 MiB instead of 4 KiB) where Linux allows it, and stays with the process once
 it has it. A training step takes and gives back large temporaries, and each page of them costs a
 trip into the kernel. A step holds more memory at its peak (``results/benchmarks/summary.md``), and
-a process returns none before it ends. No number changes; without glibc 2.35 or newer nothing happens.
+a process returns none before it ends. No number changes; without glibc 2.35 nothing happens.
 
 ``fast_products`` lets PyTorch hand float32 products to oneDNN, which is up to twice as fast as its
 default on AMD processors. On a CPU with bfloat16 matrix units (AMX) the same switch would shorten
