@@ -189,4 +189,8 @@ def _legend(figure: Figure, panels: Any) -> None:
         for axes in panels.flat
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(found.values(), found.keys(), loc="outside right center", fontsize=8)
+    title = "without settings,\nunless it says so"  # the limit, too
+    figure.legend(
+        found.values(), found.keys(), loc="outside right center", fontsize=8,
+        title=title, title_fontsize=8,
+    )  # fmt: skip

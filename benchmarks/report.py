@@ -66,9 +66,10 @@ def _machine(rows: Table) -> str:
 
 
 def _targets(rows: Table) -> str:
-    table = targets(rows).astype({"value": object, "limit": object})
-    for name in ("value", "limit"):
-        table[name] = ["" if np.isnan(v) else f"{v:.2f}" for v in table[name]]
+    table = targets(rows)
+    for name in ("value", "scale_kept", "limit"):
+        table[name] = table[name].map("{:.2f}".format, na_action="ignore").fillna("")
+    table = table.rename(columns={"scale_kept": "scale kept"})
     return table.to_markdown(index=False, disable_numparse=True)
 
 

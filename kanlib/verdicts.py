@@ -129,7 +129,8 @@ def summarise(comparisons: pd.DataFrame) -> pd.DataFrame:
         One row for each claim, protocol, metric, dataset, kan, rival and size ("small" or "tuned"),
         with the counts better, worse and undecided, and a verdict on the claim: "holds" (better
         everywhere), "not refuted" (better somewhere, worse nowhere), "does not hold" (worse
-        everywhere), "undecided" (neither anywhere), or "in part".
+        everywhere), "not supported" (worse somewhere, better nowhere), "undecided" (neither
+        anywhere), or "in part".
     """
     size = np.where(comparisons["bottleneck"] <= LARGEST_SMALL, "small", "tuned")
     keys = ["claim", "protocol", "metric", "dataset", "kan", "rival", "size"]
@@ -144,8 +145,10 @@ def summarise(comparisons: pd.DataFrame) -> pd.DataFrame:
 
 
 def _overall(better: int, worse: int, undecided: int) -> str:
-    if not worse:
-        if not better:
-            return "undecided"
+    if better and worse:
+        return "in part"
+    if better:
         return "not refuted" if undecided else "holds"
-    return "in part" if better or undecided else "does not hold"
+    if worse:
+        return "not supported" if undecided else "does not hold"
+    return "undecided"

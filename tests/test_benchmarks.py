@@ -127,9 +127,16 @@ def test_targets_are_ratios_of_medians_of_one_run():
         }  # fmt: skip
 
     table = targets(
-        pd.DataFrame([row("authors", "authors", 8.0), row("x", "KANLinear + settings", 1.6)])
+        pd.DataFrame(
+            [
+                row("authors", "authors", 8.0),
+                row("x", "KANLinear + settings", 1.6),
+                row("y", "KANLinear, scale kept + settings", 2.0),
+            ]
+        )
     ).set_index("target")
     step = table.loc["step 784-34 against the authors' way, settings on"]
     assert math.isclose(step["value"], 5.0) and step["verdict"] == "met"
+    assert math.isclose(step["scale_kept"], 4.0)
     others = table.drop(index=step.name)
     assert (others["verdict"] == "not measured").all()
