@@ -54,6 +54,7 @@ COMPARISONS = (
     Comparison("linear baseline", "both", "test_mse", "PCA"),
     Comparison("linear baseline", "sound", "knn_accuracy", "PCA"),
     Comparison("training time", "both", "step_ms", "CNN"),
+    Comparison("training time", "both", "step_ms", "CNN, matched"),
     Comparison("training time", "both", "step_ms", "MLP, matched"),
 )
 
