@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from kanlib import figures
 from kanlib.sensitivity import NOTHING, UNCHANGED
@@ -142,9 +141,7 @@ def fronts(
                     look = figures.look(label) | {"linestyle": "-", "linewidth": 0.5}
                     axes.plot(rows[cost], rows[loss], label=label, **look)
                 axes.set(xscale="log", yscale="log", xlabel=cost_name)
-                axes.xaxis.set_minor_formatter(NullFormatter())
-                if max(table[cost].dropna()) < 1000:  # else powers of ten are shorter
-                    figures.plain_log_axis(axes.xaxis)
+                figures.plain_log_axis(axes.xaxis)
                 figures.plain_log_axis(axes.yaxis)
             line[0].set_ylabel(loss_name)
         figure.legend(
@@ -156,5 +153,6 @@ def fronts(
 
 def _by_family(table: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
     """Models that differ in their width alone share a name and a look."""
-    groups: Any = table.groupby(table["label"].str.split(",").str[0], sort=False)
+    names = table["label"].str.replace(r", (hidden=\d+|matched)$", "", regex=True)
+    groups: Any = table.groupby(names, sort=False)
     return [(str(label), rows) for label, rows in groups]

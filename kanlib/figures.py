@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from kanlib.files import atomic_file
 
@@ -71,7 +71,7 @@ def against_bottleneck(
         )
     sizes, names = sorted(table["bottleneck"].unique()), list(table["label"].unique())
     with mpl.rc_context(STYLE):
-        figure, [[axes]] = grid(1, 1, (7, 4.5))
+        figure, [[axes]] = grid(1, 1, (8, 4.5))
         if published is not None:
             near = published[published["bottleneck"].between(sizes[0], sizes[-1])]
             if len(near):
@@ -92,7 +92,7 @@ def against_bottleneck(
         if len(sizes) > 1:
             axes.set(xscale="log", xlabel="bottleneck (numbers in the code)")
             plain_ticks(axes, sizes)
-            axes.legend(fontsize=8)
+            figure.legend(loc="outside right center", fontsize=8)
         else:  # models side by side
             axes.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize=8)
             axes.set(xlabel=f"bottleneck {sizes[0]}", xlim=(-0.5, len(names) - 0.5))
@@ -100,20 +100,19 @@ def against_bottleneck(
 
 
 def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
-    """Test error after each epoch, one panel a bottleneck, one line a run.
+    """Test error after each epoch, a panel a bottleneck (six at most), a line a run.
 
     Args:
         history: columns label, bottleneck, seed, epoch (from 1), test_loss.
         title: above the panels.
     """
     sizes = sorted(history["bottleneck"].unique())
-    columns = min(6, max(1, len(sizes)))  # without epochs (PCA alone) one empty panel
-    lines = max(1, -(-len(sizes) // columns))
+    if len(sizes) > 6:
+        sizes = [sizes[place] for place in np.linspace(0, len(sizes) - 1, 6).round().astype(int)]
+    columns = max(1, len(sizes))  # without epochs (PCA alone) one empty panel
     with mpl.rc_context(STYLE):
         width = max(3.2 * columns + 1.5, 6.5)  # room for the title
-        figure, panels = grid(lines, columns, (width, 3.4 * lines))
-        for axes in panels.flat[len(sizes) :]:
-            axes.set_axis_off()
+        figure, panels = grid(1, columns, (width, 3.4))
         for axes, size in zip(panels.flat, sizes, strict=False):
             here = history[history["bottleneck"] == size]
             for _, rows in here.groupby(["label", "seed"], sort=False):
@@ -122,8 +121,7 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
                 axes.plot(rows["epoch"], rows["test_loss"], label=label, **style)
             axes.set(title=f"bottleneck {size}", xlabel="epoch", yscale="log")
             plain_log_axis(axes.yaxis)
-        for axes in panels[:, 0]:
-            axes.set_ylabel("test MSE")
+        panels[0, 0].set_ylabel("test MSE")
         handles = dict(
             pair[::-1]
             for axes in panels.flat
@@ -139,7 +137,7 @@ def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
 
     Args:
         comparisons: columns rival, kan, dataset, bottleneck, rival_value, difference, low, high
-            (of the difference; NaN: no bar).
+            (of the difference; NaN: no bar), verdict ("undecided" is drawn pale).
         title: above the panels.
     """
     rivals = list(comparisons["rival"].unique())
@@ -153,25 +151,24 @@ def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
         for axes, rival in zip(panels[0], rivals, strict=True):
             axes.axvline(0, color="0.5", lw=1)
             for offset, kan in zip(np.linspace(-0.25, 0.25, len(kans)), kans, strict=True):
-                rows = comparisons[(comparisons["rival"] == rival) & (comparisons["kan"] == kan)]
-                middle, low, high = (
-                    100 * rows[name] / rows["rival_value"] for name in ("difference", "low", "high")
-                )
-                where = [
-                    places.index(place) + offset
-                    for place in zip(rows["dataset"], rows["bottleneck"], strict=True)
-                ]
-                style = look(kan)
-                hollow = {"markerfacecolor": "white"} if style["linestyle"] == "--" else {}
-                style |= {"linestyle": "none"} | hollow
-                axes.errorbar(middle, where, xerr=[middle - low, high - middle], label=kan, **style)
+                chosen = (comparisons["rival"] == rival) & (comparisons["kan"] == kan)
+                rows: Any = comparisons[chosen]
+                style = look(kan) | {"linestyle": "none"}
+                axes.plot([], [], label=kan, **style)
+                for row in rows.itertuples():
+                    ends = np.array([row.low, row.difference, row.high])
+                    low, middle, high = 100 * ends / row.rival_value
+                    where = places.index((row.dataset, row.bottleneck)) + offset
+                    style["alpha"] = 0.3 if row.verdict == "undecided" else 1
+                    axes.errorbar(middle, where, xerr=[[middle - low], [high - middle]], **style)
             axes.set_title(f"against {rival}", fontsize=10)
             axes.set_xscale("symlog", linthresh=50)  # PCA can be tens of times better
             axes.set_xticks([-100, 0, 100, 1000], ["-100", "0", "100", "1000"])
         panels[0, 0].set_yticks(range(len(places)), [f"{data} {size}" for data, size in places])
         panels[0, 0].invert_yaxis()
         figure.supxlabel(
-            "test MSE, % above the rival's (left: the KAN is better; logarithmic beyond 50)",
+            "test MSE, % above the rival's (left: the KAN is better; pale: undecided; "
+            "logarithmic beyond 50)",
             fontsize=10,
         )
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center",
@@ -214,21 +211,24 @@ def look(label: str) -> dict[str, Any]:
     """Options of ``Axes.plot`` for a model, from the family its label starts with."""
     family = next((name for name in _FAMILIES if label.startswith(name)), "")
     colour, marker = _FAMILIES.get(family, ("C5", "."))
+    varied = "paper's text" in label or "=" in label
     return {
         "color": colour,
         "marker": marker,
-        "linestyle": "--" if "paper's text" in label else ":" if "matched" in label else "-",
+        "markerfacecolor": "white" if varied else colour,
+        "linestyle": "--" if varied else ":" if "matched" in label else "-",
         "markersize": 5,
         "linewidth": 1.5,
     }
 
 
 def plain_log_axis(axis: Axis) -> None:
-    """0.02 0.05 0.1 0.2 .. on a logarithmic axis, closer where it is short; no powers of ten."""
+    """0.02 0.05 0.1 .. 1k 2k on a logarithmic axis, closer where it is short; no powers of ten."""
     low, high = axis.get_view_interval()
-    subs = (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)
+    subs = (1,) if high > 500 * low else (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)
     axis.set_major_locator(LogLocator(subs=subs) if high > 2 * low else MaxNLocator(5))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    large = EngFormatter(sep="")
+    axis.set_major_formatter(FuncFormatter(lambda v, _: large(v) if v >= 1000 else f"{v:g}"))
     axis.set_minor_locator(NullLocator())
 
 

@@ -45,13 +45,16 @@ def test_steps_draws_medians_and_every_seed():
 
 
 def test_fronts_steps_along_the_unbeaten():
-    table = pd.DataFrame({"label": ["MLP", "KAN, a", "KAN, b"], "c": [3.0, 1, 2], "l": [1.0, 3, 4]})
-    table["parameters"] = [1, 2, 3]
+    names = ["MLP", "KAN, matched", "KAN, hidden=8", "KAN, grid_size=9"]  # widths share a name
+    table = pd.DataFrame({"label": names, "c": [3.0, 1, 2, 4], "l": [1.0, 3, 4, 2]})
+    table["parameters"] = [1, 2, 3, 4]
     front = {("c", "l"): costs.pareto(table, "c", "l")}
     figure = charts.fronts(table, {"c": "cost"}, {"l": "loss"}, front)
     line: Any = figure.axes[0].lines[0]
     assert line.get_xydata().tolist() == [[1, 3], [3, 1]]
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["MLP", "KAN"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == [
+        "MLP", "KAN", "KAN, grid_size=9",
+    ]  # fmt: skip
 
 
 def test_effects_needs_the_unchanged_runs():

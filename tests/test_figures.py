@@ -24,8 +24,18 @@ def test_lines_show_the_table_and_the_published_curve():
     (axes,) = figure.axes
     drawn = {tuple(line.get_ydata()) for line in axes.lines}
     assert {(0.4, 0.2), (0.3, 0.1), (0.5, 0.25)} <= drawn
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert set(names) == {"KAN, paper's text", "PCA", "AE-KAN, published"}
+
+
+def test_an_undecided_difference_is_drawn_pale():
+    row = {"rival": "PCA", "kan": "KAN", "dataset": "mnist", "rival_value": 2.0}
+    row |= {"bottleneck": 4, "difference": 1.0, "low": 0.5, "high": 1.5, "verdict": "worse"}
+    other = row | {"bottleneck": 9, "low": -0.5, "verdict": "undecided"}
+    figure: Any = figures.differences(pd.DataFrame([row, other]))
+    points = [container.lines[0] for container in figure.axes[0].containers]
+    assert [point.get_xdata().tolist() for point in points] == [[50], [50]]
+    assert [point.get_alpha() for point in points] == [1, 0.3]
 
 
 def test_a_model_keeps_its_colour_whatever_is_beside_it():
@@ -89,6 +99,11 @@ def test_training_curves_have_one_panel_a_bottleneck_and_one_line_a_run():
     ]  # fmt: skip
     figure: Any = figures.training_curves(pd.DataFrame(rows))
     assert [len(axes.lines) for axes in figure.axes] == [2, 2]
+    many = pd.DataFrame([rows[0] | {"bottleneck": size} for size in range(1, 12)])
+    figure = figures.training_curves(many)
+    assert [axes.get_title() for axes in figure.axes] == [
+        f"bottleneck {size}" for size in (1, 3, 5, 7, 9, 11)
+    ]
     figure = panels.losses([0.3, 0.2], [0.35, 0.25])
     assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.3, 0.2], [0.35, 0.25]]
 
