@@ -166,7 +166,8 @@ def labels(runs: Sequence[Run]) -> list[str]:
     Returns:
         One name a run. Runs that differ in bottleneck, seed or data alone share theirs. A model
         widened to the parameters of "kan" is "matched"; other parameters are named where they
-        vary between the runs of a model and are not the default, and the preset where it varies.
+        vary between the runs of a model and are not the default, and the preset where it varies
+        or is not the default.
     """
     names = []
     for run in runs:
@@ -175,8 +176,9 @@ def labels(runs: Sequence[Run]) -> list[str]:
         unnamed = {"dataset", "model", "bottleneck", "seed", "match_parameters"}
         for field in sorted(set(Run.model_fields) - unnamed):
             value = getattr(run, field)
-            named = field == "preset" or value != Run.model_fields[field].default
-            if named and any(getattr(other, field) != value for other in alike):
+            changed = value != Run.model_fields[field].default
+            varies = any(getattr(other, field) != value for other in alike)
+            if changed or varies if field == "preset" else changed and varies:
                 words.append(_PRESET_NAMES.get(str(value), f"{field}={value}"))
         names.append(", ".join(words))
     return names

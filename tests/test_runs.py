@@ -197,3 +197,7 @@ def test_labels_name_what_sets_runs_of_a_model_apart():
         "PCA",
         "CNN, matched",
     ]
+    assert labels([Run(preset="authors"), Run(model="kan-pure")]) == [
+        "KAN, authors' code",  # named even where it does not vary
+        "KAN layers alone",
+    ]
