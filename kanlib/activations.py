@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kanlib.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
-from kanlib.product import EdgeFeatures
+from kanlib.product import EdgeFeatures, as_weight
 
 
 class SplineActivation(nn.Module):
@@ -59,12 +59,14 @@ class SplineActivation(nn.Module):
 
         Raises:
             ValueError: ``x`` has another shape.
+            TypeError: ``x`` has another dtype than the parameters.
         """
         if x.ndim != 2 or x.shape[1] != self.weight.shape[1]:
             raise ValueError(
                 f"SplineActivation: input of shape {tuple(x.shape)} must be (N, "
                 f"{self.weight.shape[1]})"
             )
+        x = as_weight("SplineActivation", x, self.weight)
         features: Tensor = EdgeFeatures.apply(x, self.basis, self.base)  # (N, 1 + M, I)
         return (features * self.weight).sum(1)
 

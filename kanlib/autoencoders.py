@@ -17,6 +17,7 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
+from kanlib.bases import check_sizes
 from kanlib.layers import KANLinear, LayerOptions
 
 Shape = tuple[int, int, int]
@@ -205,6 +206,5 @@ def check_architecture(shape: Shape, bottleneck: int, hidden: int | None) -> int
         )
     if hidden is None:
         return bottleneck
-    if isinstance(hidden, bool) or not isinstance(hidden, int) or hidden < 1:
-        raise ValueError(f"hidden={hidden!r} must be an integer >= 1, or None for the bottleneck's")
+    check_sizes("autoencoder", hidden=hidden)
     return hidden

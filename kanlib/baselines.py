@@ -141,7 +141,10 @@ def with_output(model: Autoencoder, activation: str) -> Autoencoder:
         raise ValueError(f"activation={activation!r} must be 'tanh' or 'linear'")
     if not isinstance(model.decoder, nn.Sequential):
         raise ValueError(f"model={type(model).__name__}: its decoder must be an nn.Sequential")
-    layers = [layer for layer in model.decoder if not isinstance(layer, nn.Tanh)]
+    layers = list(model.decoder)
+    learned = [i for i, layer in enumerate(layers) if next(layer.parameters(), None) is not None]
+    last = max(learned, default=0)  # a Tanh before it is a hidden one
+    layers = layers[:last] + [part for part in layers[last:] if not isinstance(part, nn.Tanh)]
     layers += [nn.Tanh()] if activation == "tanh" else []
     return Autoencoder(model.encoder, nn.Sequential(*layers))
 

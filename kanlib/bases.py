@@ -39,7 +39,7 @@ class Basis(Protocol):
         ...
 
     def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """f_m(x): (..., I) -> (..., M, I), into ``out`` when given."""
+        """f_m(x): (..., I) -> (..., M, I), into ``out`` when given; autograd need not follow."""
         ...
 
     def slopes(self, x: Tensor) -> Tensor:
@@ -152,8 +152,7 @@ class Chebyshev:
     degree: int = 4
 
     def __post_init__(self) -> None:
-        if isinstance(self.degree, bool) or not isinstance(self.degree, int) or self.degree < 1:
-            raise ValueError(f"Chebyshev: degree={self.degree!r} must be an integer >= 1")
+        check_sizes("Chebyshev", degree=self.degree)
 
     @property
     def size(self) -> int:

@@ -6,14 +6,14 @@ it has it. A training step takes and gives back large temporaries, and each page
 trip into the kernel. A step holds more memory at its peak (``results/benchmarks/summary.md``), and
 a process returns none before it ends. No number changes; without glibc 2.35 nothing happens.
 
-``fast_products`` lets PyTorch hand float32 products to oneDNN, which is up to twice as fast as its
-default on AMD processors. On a CPU with bfloat16 matrix units (AMX) the same switch would shorten
+``fast_products`` lets PyTorch hand float32 products to oneDNN, which is faster than its default on
+AMD processors. On a CPU with bfloat16 matrix units (AMX) the same switch would shorten
 the numbers; so it is probed first, and left alone where it is not exact. On a GPU it would shorten
 them too, unseen by the probe: it is for runs on a CPU. Sums are taken in another order, so a run's
 last digits differ from a run without it.
 
 ``compiled_passes`` has the functions on the edges of all layers evaluated by code that PyTorch's
-compiler makes from the same formula: one pass over memory instead of nine. It needs a C++ compiler
+compiler makes from the same formula, in one pass over memory. It needs a C++ compiler
 (none: it is left alone), seconds at the start of each process and memory for the compiler itself
 (``results/benchmarks/summary.md`` has both): it pays for narrow layers and thousands of steps. Sums
 are rounded otherwise here, too.
@@ -106,11 +106,11 @@ def compiled_passes(enabled: bool = True) -> Iterator[Passes]:
 def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor] | None:
     """``function`` in compiled form inside ``compiled_passes``, elsewhere None.
 
-    Inside a layer that a user compiles as a whole it is None too: there it is a part of that.
+    Inside a layer that a user compiles as a whole it is itself: there it is a part of that.
     """
-    if _passes == "eager" or torch.compiler.is_compiling():
-        return None
-    return _compile(function)
+    if torch.compiler.is_compiling():
+        return function
+    return None if _passes == "eager" else _compile(function)
 
 
 @functools.cache

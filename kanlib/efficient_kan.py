@@ -4,9 +4,10 @@ Needs ``layers.py``.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kanlib import splines
 from kanlib.bases import BSpline
@@ -26,15 +27,18 @@ def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> 
         A layer with equal outputs and gradients, on the device and in the dtype of the weights.
 
     Raises:
-        ValueError: a tensor is missing, unknown or of the wrong shape, or the grid is not uniform
-            (after ``update_grid`` it is not) or not the same for all inputs.
+        ValueError: ``base`` is another; a tensor is missing, unknown or of the wrong shape; or the
+            grid is not uniform (after ``update_grid`` it is not) or not the same for all inputs.
     """
     _check_tensors(state_dict)
+    if base == "zero":  # its weights would be lost
+        raise ValueError("from_efficient_kan: base='zero' must be 'silu' or 'identity'")
     weight, grid = state_dict["spline_weight"], state_dict["grid"]
     scaler = state_dict.get("spline_scaler")
     out_features, in_features, size = weight.shape
     order = grid.shape[1] - 1 - size
-    layer = KANLinear(
+    layer: Any = nn.utils.skip_init(  # no draw from the global generator
+        KANLinear,
         in_features,
         out_features,
         basis=_uniform_basis(grid, size, order),
@@ -46,7 +50,7 @@ def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> 
     with torch.no_grad():
         layer.weight[:, 0] = state_dict["base_weight"]
         layer.weight[:, 1:] = weight.transpose(1, 2)
-        if layer.spline_scale is not None and scaler is not None:
+        if scaler is not None:
             layer.spline_scale.copy_(scaler)
     return layer
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kanlib.autoencoders import Autoencoder, count_parameters
-from kanlib.bases import BSpline
+from kanlib.bases import BSpline, check_sizes
 from kanlib.data import Images, Split
 from kanlib.grids import coverage
 from kanlib.layers import KANLinear
@@ -218,8 +218,7 @@ def picture_arrays(
     Raises:
         ValueError: ``edges`` is no integer >= 1.
     """
-    if type(edges) is not int or edges < 1:
-        raise ValueError(f"edges={edges!r} must be an integer >= 1")
+    check_sizes("picture_arrays", edges=edges)
     originals = first_of_each_class(images.test)
     arrays = {"originals": originals, "reconstructions": model(originals)}
     layer = next((m for m in model.encoder.modules() if isinstance(m, KANLinear)), None)
@@ -228,7 +227,7 @@ def picture_arrays(
         unit = slice(0, 1)
         spread = layer.edge_functions(pixels, unit)[:, 0].std(0)  # (I,)
         inputs = spread.topk(min(edges, len(spread))).indices
-        points = torch.linspace(-1, 1, 101, device=pixels.device)
+        points = torch.linspace(-1, 1, 101, device=pixels.device, dtype=pixels.dtype)
         arrays["edge_points"] = points
         arrays["edge_values"] = layer.edge_functions(points[:, None], unit)[:, 0, inputs].T
         arrays["edge_inputs"] = inputs

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kanlib.bases import check_sizes
 from kanlib.interpretability import edge_variance, edge_weights
 from kanlib.layers import KANLinear
 from kanlib.moments import features
@@ -121,8 +122,7 @@ def edge_formulas(layer: KANLinear, inputs: Tensor, draws: int = 100, seed: int 
     Raises:
         ValueError: no edge varies, or ``draws`` is no integer >= 1.
     """
-    if type(draws) is not int or draws < 1:
-        raise ValueError(f"draws={draws!r} must be an integer >= 1")
+    check_sizes("edge_formulas", draws=draws)
     places = (torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS * len(inputs)
     points = inputs.sort(0).values[places.long()]  # (P, I)
     weight = edge_weights(layer)

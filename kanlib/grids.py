@@ -7,6 +7,7 @@ layer on a longer or finer grid.
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +116,8 @@ def refine(
     change = splines.fit_coefficients(
         new.values(points).squeeze(-1).T, old.values(points).squeeze(-1)
     )  # (M, M of the old)
-    refined = KANLinear(
+    refined: Any = nn.utils.skip_init(  # no draw from the global generator
+        KANLinear,
         layer.in_features,
         layer.out_features,
         basis=new,
@@ -129,8 +131,10 @@ def refine(
         coefficients = layer.weight[:, 1:].double()  # (O, M of the old, I)
         refined.weight[:, 0] = layer.weight[:, 0]
         refined.weight[:, 1:] = torch.einsum("mn,oni->omi", change.to(coefficients), coefficients)
-        if refined.spline_scale is not None and layer.spline_scale is not None:
+        if layer.spline_scale is not None:
             refined.spline_scale.copy_(layer.spline_scale)
+    for made, given in zip(refined.parameters(), layer.parameters(), strict=True):
+        made.requires_grad_(given.requires_grad)
     return refined
 
 
@@ -145,13 +149,18 @@ def refine_model(model: nn.Module, how: str) -> None:
             splines as those within; the model computes the same everywhere.
 
     Raises:
-        ValueError: no such way, or a layer has another basis.
+        ValueError: no such way, a layer has another basis, or ``model`` is itself the layer.
     """
     if how not in REFINEMENTS:
         raise ValueError(f"how={how!r} must be one of {', '.join(REFINEMENTS)}")
-    for name, layer in list(model.named_modules()):
+    if isinstance(model, KANLinear):
+        raise ValueError(f"model={model} must have KAN layers in it; refine(layer, ..) is for one")
+    refined: dict[KANLinear, KANLinear] = {}  # a layer that is used twice stays one
+    for name, layer in list(model.named_modules(remove_duplicate=False)):
         if isinstance(layer, KANLinear):
-            model.set_submodule(name, refine(layer, *_new_grid(layer.basis, how)))
+            if layer not in refined:
+                refined[layer] = refine(layer, *_new_grid(layer.basis, how))
+            model.set_submodule(name, refined[layer])
 
 
 def _new_grid(basis: Basis, how: str) -> tuple[int, tuple[float, float]]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from kanlib.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
-from kanlib.product import EdgeFeatures, ScaledProduct
+from kanlib.product import EdgeFeatures, ScaledProduct, as_weight
 
 
 class LayerOptions(TypedDict, total=False):
@@ -36,7 +36,8 @@ class KANLinear(nn.Module):
     edges as one product. The weights start with the distribution of efficient-kan: w_oi0 and a
     scale s_oi are uniform within 1/sqrt(I) (kaiming, a = sqrt(5)), and the coefficients
     interpolate, at the points of the basis, uniform noise of amplitude
-    ``init_noise`` / (points - 1) / 2.
+    ``init_noise`` / (points - 1) / 2. Second derivatives and the transforms of ``torch.func`` raise
+    an error.
 
     Args:
         in_features: I >= 1.
@@ -114,13 +115,7 @@ class KANLinear(nn.Module):
                 f"KANLinear: input of shape {tuple(x.shape)} must have "
                 f"in_features={self.in_features} as its last axis"
             )
-        if x.dtype != self.weight.dtype and not torch.is_autocast_enabled(self.weight.device.type):
-            raise TypeError(
-                f"KANLinear: input of dtype {x.dtype} must have the layer's dtype "
-                f"{self.weight.dtype}; convert it with torch.as_tensor(x).to(layer.weight.dtype)"
-            )
-        # Under autocast the layer before may have left another dtype: the weights' decides.
-        rows = x.reshape(-1, self.in_features).to(self.weight.dtype)
+        rows = as_weight("KANLinear", x.reshape(-1, self.in_features), self.weight)
         features: Tensor = EdgeFeatures.apply(rows, self.basis, self.base)  # (N, 1 + M, I)
         if self.spline_scale is None:
             y = nn.functional.linear(features.flatten(1), self.weight.flatten(1))
@@ -149,7 +144,7 @@ class KANLinear(nn.Module):
         scale = None if self.spline_scale is None else self.spline_scale[outputs]
         weight = scaled_weight(self.weight[outputs], scale)
         features: Tensor = EdgeFeatures.apply(x, self.basis, self.base)  # (P, 1 + M, I or 1)
-        return (features.unsqueeze(1) * weight).sum(2)
+        return torch.einsum("pmi,omi->poi", features, weight)
 
     def extra_repr(self) -> str:
         """The arguments, as ``print(layer)`` shows them."""

@@ -20,6 +20,28 @@ _SCRATCH = 2**17
 _LARGE_WEIGHT = 2**22
 
 
+def as_weight(owner: str, x: Tensor, weight: Tensor) -> Tensor:
+    """``x`` in the dtype of ``weight``, which it must have.
+
+    Under autocast the layer before may have left another: there the weight's decides.
+
+    Args:
+        owner: the class whose input it is, for the message.
+        x: floating point.
+        weight: of the layer.
+
+    Raises:
+        TypeError: ``x`` has another dtype.
+    """
+    free = torch.is_autocast_enabled(weight.device.type) and x.is_floating_point()
+    if x.dtype != weight.dtype and not free:
+        raise TypeError(
+            f"{owner}: input of dtype {x.dtype} must have the layer's dtype "
+            f"{weight.dtype}; convert it with torch.as_tensor(x).to(layer.weight.dtype)"
+        )
+    return x.to(weight.dtype)
+
+
 def edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
     """[base(x), f_1(x), .., f_M(x)]: (N, I) -> (N, 1 + M, I).
 
@@ -72,6 +94,8 @@ def _output_blocks(weight: Tensor) -> list[slice]:
 def _matrix(weight: Tensor, scale: Tensor, block: slice) -> Tensor:
     """Rows of the product's matrix, (outputs of the block, (1 + M) I), the scale multiplied in."""
     rows = weight[block]
+    if torch.compiler.is_compiling():  # the compiler has no use for a place to write to
+        return torch.cat([rows[:, :1], rows[:, 1:] * scale[block].unsqueeze(1)], dim=1).flatten(1)
     scaled = torch.empty_like(rows)
     scaled[:, 0] = rows[:, 0]
     torch.mul(rows[:, 1:], scale[block].unsqueeze(1), out=scaled[:, 1:])
@@ -125,7 +149,8 @@ class ScaledProduct(torch.autograd.Function):
         grad = grads[0].to(features.dtype)  # autocast may have computed y in less
         inputs = features.flatten(1)
         per_feature = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
-        grad_weight, grad_scale = torch.empty_like(weight), torch.zeros_like(scale)
+        grad_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
+        grad_scale = torch.zeros_like(scale)
         for block in _output_blocks(weight):
             if per_feature is not None:
                 matrix, add = _matrix(weight, scale, block), int(block.start > 0)

@@ -6,6 +6,7 @@ Needs ``data.py`` and ``autoencoders.py``; ``training.py`` and ``evaluation.py``
 import torch
 
 from kanlib.autoencoders import Autoencoder
+from kanlib.bases import check_sizes
 from kanlib.data import Images
 
 
@@ -56,6 +57,5 @@ def batches(images: torch.Tensor, batch_size: int) -> tuple[torch.Tensor, ...]:
     """
     if len(images) == 0:
         raise ValueError(f"images of shape {tuple(images.shape)} must be at least one")
-    if type(batch_size) is not int or batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r} must be an integer >= 1")
+    check_sizes("batches", batch_size=batch_size)
     return images.split(batch_size)

@@ -1,6 +1,6 @@
 """Loss and gradient norm over the steps of a training: does it run smoothly?
 
-Needs nothing of kanlib; ``kanlib.training.train`` calls it at each step.
+``kanlib.training.train`` calls it at each step.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from kanlib.bases import check_sizes
+
 
 @dataclass
 class StepLog:
@@ -17,6 +19,9 @@ class StepLog:
 
     Args:
         every: steps between two entries, >= 1.
+
+    Raises:
+        ValueError: ``every`` is no integer >= 1.
 
     Attributes:
         losses: of every ``every``-th step, the first included: tensors ().
@@ -28,6 +33,9 @@ class StepLog:
     gradient_norms: list[torch.Tensor] = field(default_factory=list)
     _steps: int = 0
 
+    def __post_init__(self) -> None:
+        check_sizes("StepLog", every=self.every)
+
     def __call__(self, model: nn.Module, loss: torch.Tensor) -> None:
         """Note the step that was just computed."""
         if self._steps % self.every == 0:
@@ -37,7 +45,7 @@ class StepLog:
         self._steps += 1
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """``step_loss`` and ``gradient_norm``, (entries,) float32 each; none without steps."""
+        """``step_loss`` and ``gradient_norm``, (entries,) each; none without steps."""
         if not self.losses:
             return {}
         return {

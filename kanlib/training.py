@@ -21,6 +21,7 @@ from kanlib.autoencoders import Autoencoder
 from kanlib.baselines import MODELS, PCA
 from kanlib.data import Images
 from kanlib.grids import REFINEMENTS, refine_model
+from kanlib.layers import KANLinear
 from kanlib.reconstruction import check_images, reconstruction_error
 
 PresetName = Literal["paper", "authors"]
@@ -70,6 +71,10 @@ class TrainingConfig:
                 f"TrainingConfig: refine={self.refine!r} must be None or one of "
                 f"{', '.join(REFINEMENTS)}"
             )
+        if self.refine is not None and self.epochs < 2:
+            raise ValueError(
+                f"TrainingConfig: epochs={self.epochs} must be >= 2 with refine={self.refine!r}"
+            )
 
 
 def preset(name: str, model: str, dataset: str) -> TrainingConfig:
@@ -94,7 +99,7 @@ def preset(name: str, model: str, dataset: str) -> TrainingConfig:
 
 
 class TrainingDiverged(RuntimeError):
-    """The training loss became infinite or NaN."""
+    """The training loss or the test error became infinite or NaN."""
 
 
 @dataclass
@@ -138,9 +143,12 @@ def train(
 
     Raises:
         TrainingDiverged: a loss is infinite or NaN; names epoch and step.
-        ValueError: ``images`` do not fit the model, or have NaN or infinite values.
+        ValueError: ``images`` do not fit the model, or have NaN or infinite values; or
+            ``config.refine`` is set and the model has no KAN layer.
     """
     check_images(model, images)
+    if config.refine and not any(isinstance(layer, KANLinear) for layer in model.modules()):
+        raise ValueError(f"refine={config.refine!r} must be None for a model without a KAN layer")
     history = History()
     start = time.perf_counter()
     if isinstance(model, PCA):
@@ -153,7 +161,8 @@ def train(
     # tqdm's bar for notebooks does not read the variable itself.
     silent = bool(os.environ.get("TQDM_DISABLE"))
     bar = tqdm(range(config.epochs), desc="training", unit="epoch", disable=silent)
-    with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(cudnn.enabled, False, deterministic=True, allow_tf32=cudnn.allow_tf32):
         for epoch in bar:
             start = time.perf_counter()
             if config.refine and epoch == config.epochs // 2:
@@ -163,6 +172,11 @@ def train(
             history.train_loss.append(_mean_loss(losses, epoch, config))
             history.seconds += time.perf_counter() - start
             history.test_loss.append(reconstruction_error(model, images.test.images))
+            if not math.isfinite(history.test_loss[-1]):
+                raise TrainingDiverged(
+                    f"the test error became {history.test_loss[-1]} after epoch {epoch + 1}; try a "
+                    f"learning_rate below {config.learning_rate}"
+                )
             schedule.step()
             bar.set_postfix(train=history.train_loss[-1], test=history.test_loss[-1])
     history.peak_memory = _peak_memory(images.train.images.device)

@@ -74,6 +74,16 @@ def test_an_mlp_of_them_has_the_parameters_of_the_kan_it_is_held_against():
     assert count("spline-mlp", hidden=20) == count("mlp", hidden=20) + 2 * 20 * 9
 
 
+def test_its_input_has_its_dtype_but_under_autocast():
+    layer = SplineActivation(2)
+    with pytest.raises(TypeError, match=r"SplineActivation: input of dtype .*float64 must have"):
+        layer(torch.zeros(4, 2, dtype=torch.float64))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.zeros(4, 2, dtype=torch.bfloat16)).dtype == torch.float32
+        with pytest.raises(TypeError, match=r"input of dtype .*int64 must have"):
+            layer(torch.zeros(4, 2, dtype=torch.int64))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

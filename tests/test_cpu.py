@@ -159,7 +159,7 @@ def test_passes_are_compiled_for_each_grid(compiler):
 def test_a_layer_compiled_by_its_user_is_not_compiled_in_parts(compiler, monkeypatch):
     layer, x = KANLinear(4, 3), torch.randn(5, 4)
     expected = layer(x)
-    whole = torch.compile(layer, backend="aot_eager")
+    whole = torch.compile(layer, backend="aot_eager", fullgraph=True)
     with cpu.compiled_passes():
         monkeypatch.setattr(cpu, "_compile", lambda _: pytest.fail("compiled a part"))
         torch.testing.assert_close(whole(x), expected)

@@ -78,11 +78,15 @@ def test_the_identity_may_be_the_base():
     x = torch.randn(5, IN)
     layer = from_efficient_kan(state, base="identity")
     torch.testing.assert_close(layer(x), x @ state["base_weight"].T)
+    with pytest.raises(ValueError, match="base='zero' must be 'silu' or 'identity'"):
+        from_efficient_kan(state, base="zero")
 
 
 def test_the_state_is_copied():
     recursion = RecursiveKANLinear(IN, OUT)
+    generator = torch.get_rng_state()
     layer = from_efficient_kan(recursion.state_dict())
+    assert torch.equal(torch.get_rng_state(), generator)  # nothing is drawn to be overwritten
     x = torch.randn(3, IN)
     before = layer(x)
     with torch.no_grad():

@@ -122,6 +122,15 @@ def test_a_function_of_batches_is_the_function_of_all(batch_size):
     assert torch.equal(doubled, 2 * images.flatten(1))
 
 
+def test_pictures_are_taken_in_the_precision_of_the_model():
+    split = Split(torch.rand(6, 1, 4, 4, dtype=torch.float64), torch.tensor([0, 1] * 3))
+    images = Images("doubles", split, split, ("a", "b"), "")
+    arrays = picture_arrays(build_model("kan", (1, 4, 4), 2).double(), images)
+    assert {array.dtype.name for name, array in arrays.items() if name != "edge_inputs"} == {
+        "float64"
+    }
+
+
 def test_pictures_show_the_first_test_image_of_each_class_and_the_liveliest_edges(few_digits):
     model = build_model("kan", few_digits.shape, 4)
     arrays = picture_arrays(model, few_digits, edges=5)

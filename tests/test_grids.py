@@ -119,3 +119,18 @@ def test_refine_model_names_what_is_wrong():
         refine_model(nn.Sequential(KANLinear(2, 2)), "wider")
     with pytest.raises(ValueError, match=r"the basis of each layer, Chebyshev.* must be a BSpline"):
         refine_model(nn.Sequential(KANLinear(2, 2, basis=Chebyshev())), "finer")
+    with pytest.raises(ValueError, match="must have KAN layers in it; refine"):
+        refine_model(KANLinear(2, 2), "finer")
+
+
+def test_what_is_frozen_or_shared_stays_so():
+    layer = KANLinear(2, 2, separate_scale=True)
+    layer.weight.requires_grad_(False)
+    model = nn.Sequential(layer, nn.ReLU(), layer)
+    x = torch.rand(5, 2) * 2 - 1
+    before, state = model(x), torch.get_rng_state()
+    refine_model(model, "longer")
+    torch.testing.assert_close(model(x), before, rtol=0, atol=1e-6)
+    assert model[0] is model[2] is not layer
+    assert [p.requires_grad for p in model.parameters()] == [False, True]
+    assert torch.equal(torch.get_rng_state(), state)

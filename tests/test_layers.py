@@ -21,7 +21,7 @@ IN, OUT = 3, 2
 
 
 @pytest.fixture(
-    params=list(itertools.product(BASES, ("scaled", "folded"), ("silu", "identity"))),
+    params=list(itertools.product(BASES, ("scaled", "folded"), ("silu", "identity", "zero"))),
     ids="-".join,
 )
 def arguments(request):
@@ -130,6 +130,19 @@ def test_inputs_need_not_be_contiguous(layer, view):
         y = layer(leaf)
         assert_equal(y, truth.layer_outputs(layer, x))
         grads.append(torch.autograd.grad(y, [leaf, layer.weight], upstream))
+    torch.testing.assert_close(*grads)
+
+
+def test_weights_need_not_be_contiguous(layer):
+    x, upstream = inputs(6, IN), inputs(6, OUT)
+    names = [name for name, _ in layer.named_parameters()]
+    grads = []
+    for weight in (layer.weight, layer.weight.transpose(1, 2).contiguous().transpose(1, 2)):
+        layer.weight = torch.nn.Parameter(weight.detach())
+        y = layer(x)
+        assert_equal(y, truth.layer_outputs(layer, x))
+        grads.append(torch.autograd.grad(y, [getattr(layer, name) for name in names], upstream))
+    assert not layer.weight.is_contiguous()
     torch.testing.assert_close(*grads)
 
 
@@ -258,12 +271,13 @@ def test_it_takes_part_in_autocast():
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch's own compiler
-def test_it_compiles():
-    layer = KANLinear(IN, OUT, separate_scale=True, init_noise=5.0)
+@pytest.mark.parametrize("separate_scale", [True, False])
+def test_it_compiles_as_a_whole(separate_scale):
+    layer = KANLinear(IN, OUT, separate_scale=separate_scale, init_noise=5.0)
     x = inputs(8, IN, dtype=torch.float32).requires_grad_()
     leaves = [x, *layer.parameters()]
     expected = layer(x), *torch.autograd.grad(layer(x).sum(), leaves)
-    y = torch.compile(layer, backend="aot_eager")(x)
+    y = torch.compile(layer, backend="aot_eager", fullgraph=True)(x)
     torch.testing.assert_close((y, *torch.autograd.grad(y.sum(), leaves)), expected)
 
 

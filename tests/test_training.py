@@ -75,9 +75,9 @@ def test_another_seed_gives_other_numbers(few_digits):
 
 
 def test_training_leaves_the_global_generator_alone(few_digits):
-    model = build_model("mlp", few_digits.shape, 5)
+    model = build_model("kan", few_digits.shape, 5)
     before = torch.get_rng_state()
-    train(model, few_digits, TrainingConfig(epochs=1))
+    train(model, few_digits, TrainingConfig(epochs=2, refine="finer"))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -181,9 +181,35 @@ def test_a_loss_that_is_nan_stops_training_and_names_epoch_and_step():
 
 def test_a_learning_rate_that_is_too_large_stops_training_and_is_named():
     model = Autoencoder(nn.Identity(), Constant())
-    config = TrainingConfig(learning_rate=1e30, batch_size=2)
-    with pytest.raises(TrainingDiverged, match=r"became inf at epoch 2, step 1 of 1; .*1e\+30"):
+    config = TrainingConfig(learning_rate=1e30, batch_size=1)
+    with pytest.raises(TrainingDiverged, match=r"became inf at epoch 1, step 2 of 2; .*1e\+30"):
         train(model, images_of(torch.ones(2, 1, 1, 1)), config)
+
+
+def test_the_last_step_of_an_epoch_is_not_too_late_to_diverge():
+    model = Autoencoder(nn.Identity(), Constant())
+    config = TrainingConfig(learning_rate=1e30, batch_size=2, epochs=1)
+    with pytest.raises(
+        TrainingDiverged, match=r"the test error became inf after epoch 1; .*1e\+30"
+    ):
+        train(model, images_of(torch.ones(2, 1, 1, 1)), config)
+
+
+def test_training_leaves_cudnn_on(few_digits):
+    model, seen = build_model("mlp", few_digits.shape, 5), []
+    train(
+        model, few_digits, TrainingConfig(epochs=1),
+        on_step=lambda *_: seen.append(torch.backends.cudnn.enabled),
+    )  # fmt: skip
+    assert set(seen) == {torch.backends.cudnn.enabled}
+
+
+def test_refining_needs_a_grid_and_an_epoch_on_each():
+    mlp = build_model("mlp", (1, 1, 1), 1)
+    with pytest.raises(ValueError, match="refine='finer' must be None for a model without a KAN"):
+        train(mlp, images_of(torch.ones(2, 1, 1, 1)), TrainingConfig(refine="finer"))
+    with pytest.raises(ValueError, match="epochs=1 must be >= 2 with refine='longer'"):
+        TrainingConfig(epochs=1, refine="longer")
 
 
 @pytest.mark.parametrize(
