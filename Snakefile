@@ -9,14 +9,26 @@
 import json
 import os
 import re
+import shlex
 import sys
 
 from kanlib.cpu import MALLOC
 from kanlib.experiments import load_experiment
 
+
+def switch(name, default):
+    """A setting that is true or false: Snakemake takes "false" for a word."""
+    value = str(config.get(name, default)).lower()
+    if value not in ("true", "false"):
+        raise WorkflowError(f"--config {name}={config[name]} must be true or false")
+    return value == "true"
+
+
 RESULTS = str(config.get("results", "results"))
 FIGURES = str(config.get("figures", "figures"))
+PYTHON = shlex.quote(sys.executable)
 LOGS = str(config.get("logs", "build/notebooks"))
+FAST_CPU, COMPILED = switch("fast_cpu", True), switch("compiled", False)
 NAME = str(config.get("experiment", "digits"))
 EXPERIMENT = Path(NAME if NAME.endswith(".yaml") else f"experiments/{NAME}.yaml")
 PLAN = load_experiment(EXPERIMENT)
@@ -54,7 +66,7 @@ READERS = [f"kanlib/{room}.py" for room in ROOMS]
 PAPERMILL = (
     "log={log:q}; env TQDM_DISABLE=1 OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
     + "".join(f" {name}={value}" for name, value in MALLOC.items())
-    + f" {sys.executable} -m papermill --no-progress-bar --log-output -k python3"
+    + f" {PYTHON} -m papermill --no-progress-bar --log-output -k python3"
     " {input.notebook} \"${{log%.txt}}.ipynb\" -y {params.yaml:q} > \"$log\" 2>&1"
     # The error itself is at the end of papermill's log, below the traceback.
     " || {{ grep -E '^[A-Za-z.]+(Error|Exception|Diverged): ' \"$log\" | tail -n 1"
@@ -66,8 +78,7 @@ PAPERMILL = (
 def run_parameters(wildcards, output):
     """The YAML that papermill passes to the training notebook."""
     settings = RUNS[output.record].model_dump()
-    settings |= {"results_dir": RESULTS, "fast_cpu": bool(config.get("fast_cpu", True))}
-    settings |= {"compiled": bool(config.get("compiled", False))}
+    settings |= {"results_dir": RESULTS, "fast_cpu": FAST_CPU, "compiled": COMPILED}
     # JSON is YAML, but for floats: YAML takes 1e-05 for a word, and 1.0e-05 for a number.
     return re.sub(r": (\d+)e([-+])", r": \1.0e\2", json.dumps(settings))
 
@@ -78,7 +89,7 @@ onstart:
             raise WorkflowError(f"{folder} is read-only; name others: results=DIR figures=DIR")
     # Data are found or downloaded, decoded and checked once, before any run needs them.
     for dataset in sorted({run.dataset for path, run in RUNS.items() if not Path(path).exists()}):
-        shell("{sys.executable} -m kanlib.data {dataset}")
+        shell("{PYTHON} -m kanlib.data {dataset}")
 
 
 onsuccess:

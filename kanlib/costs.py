@@ -4,6 +4,7 @@ Needs ``autoencoders.py``, ``provenance.py``, ``results.py`` and pandas. Only th
 models matter here, not what they learned.
 """
 
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -30,6 +31,7 @@ COSTS = {
 }
 _BATCH = 64  # images a training step, as in the paper
 _INFERENCE = 1024
+_THREADS = 1  # as a run of the workflow has
 
 
 def costs(models: Mapping[str, Autoencoder], images: Tensor, rounds: int = 15) -> pd.DataFrame:
@@ -79,7 +81,7 @@ def costs(models: Mapping[str, Autoencoder], images: Tensor, rounds: int = 15) -
 def measured(models: Mapping[str, Autoencoder], images: Tensor) -> pd.DataFrame:
     """``costs``, with columns that say what timed them: device, threads, torch (version)."""
     made = environment(str(images.device), "default")
-    return costs(models, images).assign(device=made.device, threads=made.threads, torch=made.torch)
+    return costs(models, images).assign(device=made.device, threads=_THREADS, torch=made.torch)
 
 
 def training_steps(records: pd.DataFrame, runs: Sequence[Run], rounds: int = 15) -> pd.DataFrame:
@@ -94,7 +96,7 @@ def training_steps(records: pd.DataFrame, runs: Sequence[Run], rounds: int = 15)
 
     Returns:
         Columns dataset, bottleneck, label, round, step_ms (milliseconds of forward, backward and
-        AdamW on 64 images), device, threads, torch; none for PCA, which is fitted.
+        AdamW on 64 images), device, threads (1), torch; none for PCA, which is fitted.
 
     Raises:
         ValueError: ``records`` and ``runs`` are not as many.
@@ -116,7 +118,7 @@ def training_steps(records: pd.DataFrame, runs: Sequence[Run], rounds: int = 15)
             parts.append(part.assign(dataset=dataset, bottleneck=bottleneck, label=label))
     if parts:
         table = pd.concat(parts, ignore_index=True)[table.columns]
-    return table.assign(device=made.device, threads=made.threads, torch=made.torch)
+    return table.assign(device=made.device, threads=_THREADS, torch=made.torch)
 
 
 def multiply_adds(model: nn.Module, inputs: Tensor) -> int:
@@ -192,14 +194,28 @@ def _pass_of(model: Autoencoder, batch: Tensor) -> Callable[[], None]:
 
 
 def _interleaved(calls: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, one a round; every round times all, after two to warm up."""
+    """Seconds of each call, one a round, on one thread.
+
+    Every round has an order of its own, and calls each twice: the first call finds the caches as
+    another left them, and is not timed.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for round_ in range(rounds + 2):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            if round_ >= 2:
+    order, threads = random.Random(0), torch.get_num_threads()
+    torch.set_num_threads(_THREADS)
+    try:
+        for _ in range(rounds):
+            for name in order.sample(list(calls), len(calls)):
+                calls[name]()
+                _synchronize()
+                start = time.perf_counter()
+                calls[name]()
+                _synchronize()
                 seconds[name].append(time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(threads)
     return seconds
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

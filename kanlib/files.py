@@ -22,6 +22,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
+        with temporary.open("rb") as file:  # on the disk before it has its name
+            os.fsync(file.fileno())
         temporary.chmod(0o644)  # mkstemp makes it private
         temporary.replace(path)
     except OSError as error:

@@ -26,10 +26,12 @@ def environment(
         passes: what ``kanlib.cpu.compiled_passes`` yielded.
     """
     device = torch.device(device)
-    changes = _git("status", "--porcelain", ":/kanlib", ":/notebooks")
+    # An installed library may lie within a checkout of something else: then it has no commit.
+    known = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
+    changes = _git("status", "--porcelain", ":/kanlib", ":/notebooks") if known else None
     return Environment(
         kanlib=kanlib.__version__,
-        git_commit=_git("rev-parse", "HEAD"),
+        git_commit=_git("rev-parse", "HEAD") if known else None,
         git_dirty=None if changes is None else bool(changes),
         torch=torch.__version__,
         python=platform.python_version(),

@@ -172,12 +172,12 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
 
     Raises:
         FileNotFoundError: a run has no record; says how to make it.
-        ValueError: a record is invalid, or of another run than its name says; there are no runs,
-            or one is there twice.
+        ValueError: a record is invalid, or of another run than its name says; two of one data set
+            are of different data; there are no runs, or one is there twice.
     """
     import pandas as pd
 
-    runs, rows = list(runs), []
+    runs, rows, first = list(runs), [], {}
     if not runs or len(set(runs)) < len(runs):  # a run counted twice would narrow an interval
         raise ValueError(f"runs: {len(runs)}, {len(set(runs))} different; must be >= 1, each once")
     for run, label in zip(runs, labels(runs), strict=True):
@@ -189,6 +189,9 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
             wrong = [n for n in type(run).model_fields if getattr(run, n) != getattr(record.run, n)]
             wrong = ", ".join(wrong)
             raise ValueError(f"{path} is the record of another run: {wrong} differ; {CURE}")
+        data, other = first.setdefault(run.dataset, (record.data_fingerprint, path))
+        if data != record.data_fingerprint:
+            raise ValueError(f"{path} is of other data than {other}, both {run.dataset}; {CURE}")
         rows.append({"label": label} | _row(record) | {"path": str(path)})
     return pd.DataFrame(rows)
 

@@ -57,12 +57,16 @@ def study(run: Run, images: Images, results_dir: str | Path) -> Analysis:
         results_dir: folder that holds interpretability/; made if missing.
 
     Raises:
-        ValueError: ``images`` are another data set, or the file there is damaged.
+        ValueError: ``images`` are another data set, or the file there is damaged or of other data.
     """
     if images.name != run.dataset:
         raise ValueError(f"images={images.name!r} must be the data set of the run, {run.dataset!r}")
     if analysis_path(run, results_dir).exists():
-        return load_analysis(run, results_dir)
+        analysis = load_analysis(run, results_dir)
+        if analysis.data_fingerprint != images.fingerprint:
+            path = analysis_path(run, results_dir)
+            raise ValueError(f"{path} is of other data than images; delete it and analyse again")
+        return analysis
     model = run.build_model(images.shape)
     train(model, images, run.training(), seed=run.seed)
     analysis, arrays = analyse(run, model, images)

@@ -67,7 +67,8 @@ def runs_of(papermills: list[psutil.Process]) -> Iterator[str]:
     """Names of the runs that these processes compute."""
     for process in papermills:
         with contextlib.suppress(psutil.Error):
-            yield from (Path(word).stem for word in process.cmdline() if word.startswith("build/"))
+            words = (Path(word) for word in process.cmdline())
+            yield from (word.stem for word in words if "logs" in word.parts)
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Costs against hand counts."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,10 +65,29 @@ def test_steps_are_timed_in_rounds_for_each_data_set_and_bottleneck(tmp_path):
     table = costs.training_steps(records, runs, rounds=2)
     rows = table[["dataset", "bottleneck", "label", "round"]].to_numpy().tolist()
     assert rows == [["digits", size, "MLP", round_] for size in (2, 3) for round_ in (0, 1)]
-    assert min(table["step_ms"]) > 0 and set(table["threads"]) == {torch.get_num_threads()}
+    assert min(table["step_ms"]) > 0 and set(table["threads"]) == {1}
     assert costs.training_steps(records[2:4], runs[2:4]).empty  # PCA alone
     with pytest.raises(ValueError, match="records has 8 rows, runs 7"):
         costs.training_steps(records, runs[:-1])
+
+
+def test_all_are_timed_on_one_thread_and_each_after_itself():
+    calls, threads = [], torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        seconds = costs._interleaved(
+            {name: partial(lambda n: calls.append((n, torch.get_num_threads())), name)
+             for name in "abc"}, rounds=8,
+        )  # fmt: skip
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert {name: len(times) for name, times in seconds.items()} == dict.fromkeys("abc", 8)
+    assert {count for _, count in calls} == {1}
+    names = [name for name, _ in calls]
+    assert names[::2] == names[1::2]  # the first call of each pair is not timed
+    rounds = {tuple(names[i : i + 6 : 2]) for i in range(0, len(names), 6)}
+    assert len(rounds) > 1 and all(set(order) == set("abc") for order in rounds)
 
 
 def test_the_front_is_what_nobody_beats():

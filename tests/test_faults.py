@@ -4,9 +4,11 @@ import json
 import random
 import shutil
 import subprocess
+import sys
 
 import faults
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 from workflow import TINY, finish, records, write_experiment
@@ -41,6 +43,24 @@ def test_five_kills_do_no_harm(tmp_path, undisturbed):
     killed = faults.torment(tmp_path, undisturbed, kills=5, seed=0)
     assert killed.total() == 5
     assert set(killed) == set(faults.KINDS)
+
+
+def test_the_run_of_a_process_is_known_by_its_log(tmp_path):
+    words = [
+        "papermill",
+        "notebooks/02.ipynb",
+        f"{tmp_path}/logs/digits/kan/seed=00.ipynb",
+        "-y",
+        "{}",
+    ]
+    command = [sys.executable, "-c", "import time; print('', flush=True); time.sleep(60)", *words]
+    process = psutil.Popen(command, stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        assert list(faults.runs_of([process])) == ["seed=00"]
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_harm_would_be_noticed(tmp_path, undisturbed):

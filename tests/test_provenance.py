@@ -80,6 +80,15 @@ def test_outside_a_checkout_there_is_no_commit(tmp_path, monkeypatch):
     assert found.git_dirty is None
 
 
+def test_installed_within_another_checkout_there_is_no_commit(checkout, monkeypatch):
+    installed = checkout / "site-packages"
+    installed.mkdir()
+    monkeypatch.setattr(provenance, "__file__", str(installed / "provenance.py"))
+    found = environment("cpu", "default")
+    assert found.git_commit is None
+    assert found.git_dirty is None
+
+
 def test_without_git_there_is_no_commit(checkout, monkeypatch):
     monkeypatch.setenv("PATH", str(checkout))
     assert environment("cpu", "default").git_commit is None

@@ -274,6 +274,15 @@ def test_records_become_rows_in_the_order_of_the_runs(tmp_path):
     ]
 
 
+def test_records_of_different_data_under_one_name_are_refused(tmp_path):
+    first, second = Run(seed=0), Run(seed=1)
+    save_record(make_record(first), tmp_path, {})
+    save_record(make_record(second, data_fingerprint="1" * 64), tmp_path, {})
+    message = r"seed=01\.json is of other data than .*seed=00\.json, both digits; delete it"
+    with pytest.raises(ValueError, match=message):
+        load_records([first, second], tmp_path)
+
+
 def test_a_missing_record_is_an_error_that_says_how_to_make_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"seed=07\.json does not exist; `make paper"):
         load_records([Run(seed=7)], tmp_path)

@@ -1,6 +1,7 @@
 """Analyses: made, kept, read again, compared, judged and drawn."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,12 @@ def test_a_damaged_or_strange_file_is_refused(found, tmp_path):
 def test_other_images_are_refused(few_digits, tmp_path):
     with pytest.raises(ValueError, match="images='digits' must be the data set of the run"):
         study(Run(dataset="mnist"), few_digits, tmp_path)
+
+
+def test_an_analysis_of_other_data_is_not_taken_for_theirs(few_digits, folder):
+    other = replace(few_digits, fingerprint="0" * 64)
+    with pytest.raises(ValueError, match="is of other data than images; delete it"):
+        study(RUNS[0], other, folder)
 
 
 def test_a_threshold_lies_on_the_curve():

@@ -61,6 +61,15 @@ def test_a_wrong_experiment_is_refused_before_anything_runs(tmp_path, text, mess
     assert message in output
 
 
+def test_switches_are_true_or_false(tmp_path):
+    experiment = write_experiment(tmp_path)
+    for word in ("false", "False", "true"):
+        code, output = finish(tmp_path, experiment, "-n", "-p", config=[f"fast_cpu={word}"])
+        assert code == 0 and f'"fast_cpu": {word.lower()}' in output
+    code, output = finish(tmp_path, experiment, "-n", config=["compiled=on"])
+    assert code != 0 and "--config compiled=on must be true or false" in output
+
+
 def test_a_figure_of_edges_is_asked_for_where_there_are_edges(tmp_path):
     for model, edges in (("kan", True), ("mlp", False)):
         experiment = write_experiment(tmp_path, TINY.replace("kan", model))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,13 +30,14 @@ def start(
     experiment: Path,
     *more: str,
     profile: str = "local",
+    config: Sequence[str] = (),
     output: int | IO[str] = subprocess.PIPE,
     **environment: str,
 ) -> subprocess.Popen[str]:
     """Snakemake, in a session of its own; results/, figures/ and logs/ go into ``folder``."""
     command = [sys.executable, "-m", "snakemake", *more, "--profile", f"profiles/{profile}"]
     command += ["--cores", "2"] if profile == "local" else []
-    command += ["--config", f"experiment={experiment}"]
+    command += ["--config", f"experiment={experiment}", *config]
     command += [f"{name}={folder}/{name}" for name in ("results", "figures", "logs")]
     return subprocess.Popen(
         command,
