@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         todo = [
             name
             for name in options.only
+            if device == "cpu" or name != "startup"  # starts no kernel on a GPU
             if options.force or options.quick or not path(results, name, device).exists()
         ]
         jobs = {name: job(name, rounds, device, options.quick) for name in todo}

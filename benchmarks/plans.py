@@ -25,7 +25,7 @@ LARGEST_PYKAN = 784 * 784
 def layers() -> list[Case]:
     """Forward + backward of one layer, as the first of a network and inside it."""
     everyone = (RECURSION, *KAN, *KEPT, *both("dense limit"), MLP, PYKAN, FAST_RECURSION)
-    # A full run is to take about 20 minutes; the scale costs a pass over the weight at any batch.
+    # The scale costs a pass over the weight at any batch: once is enough.
     fewer = (RECURSION, *KAN, LIMIT, MLP)
     cases: list[Case] = []
     for in_features, out_features in SHAPES:

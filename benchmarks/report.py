@@ -10,7 +10,7 @@ from benchmarks.rows import PLAIN, Table
 from benchmarks.targets import LAYER, geometric_mean, ratios, targets
 from kanlib import figures
 
-UNITS = {
+TITLES = {
     "step": "training step, ms",
     "epoch": "epoch of MNIST, s",
     "inference": "reconstruction, images a second",
@@ -55,8 +55,18 @@ def write_report(results: Path, folder: Path) -> None:
 
 
 def _machine(rows: Table) -> str:
-    """The machine of the first row; one folder holds results of one machine."""
-    row = rows.iloc[0]
+    """The machine that measured them all.
+
+    Raises:
+        ValueError: there were several: their milliseconds cannot stand in one table.
+    """
+    machines = rows[["gpu", "cpu", "cores", "system", "torch"]].drop_duplicates()
+    if len(machines) > 1:
+        raise ValueError(
+            f"results of {len(machines)} machines in one folder, must be of one (give another with "
+            f"--out): {machines.to_dict('records')}"
+        )
+    row = machines.iloc[0]
     gpu = f"{row['gpu']}, " if isinstance(row["gpu"], str) and row["gpu"] else ""
     threads = rows["threads"].max()
     return (
@@ -68,7 +78,7 @@ def _machine(rows: Table) -> str:
 def _targets(rows: Table) -> str:
     table = targets(rows)
     for name in ("value", "scale_kept", "limit"):
-        table[name] = table[name].map("{:.2f}".format, na_action="ignore").fillna("")
+        table[name] = [f"{number:.2f}" if number == number else "" for number in table[name]]  # NaN
     table = table.rename(columns={"scale_kept": "scale kept"})
     return table.to_markdown(index=False, disable_numparse=True)
 
@@ -131,7 +141,7 @@ def _digits(value: float) -> str:
 
 def _models(rows: Table) -> str:
     parts = []
-    for what, title in UNITS.items():
+    for what, title in TITLES.items():
         here = rows[rows["what"] == what]
         if len(here):
             wide = here.pivot_table(index="shape", columns="label", values="median", sort=False)

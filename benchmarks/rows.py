@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from benchmarks.cases import Case, Competitor
+from kanlib.files import atomic_file
 
 Row = dict[str, Any]
 Table = Any  # pd.DataFrame or pd.Series; their types do not follow indexing
@@ -70,6 +71,5 @@ def machine(device: str) -> Row:
 def write(rows: Sequence[Row], path: Path) -> None:
     """As CSV, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    pd.DataFrame(list(rows)).to_csv(partial, index=False, float_format="%.4g")
-    os.replace(partial, path)
+    with atomic_file(path) as temporary:
+        pd.DataFrame(list(rows)).to_csv(temporary, index=False, float_format="%.4g")

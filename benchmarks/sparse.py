@@ -3,7 +3,7 @@
 A B-spline of order k is not zero on k + 1 intervals only, so the dense product multiplies by many
 zeros once G is large. Here an input picks its k + 1 rows of the coefficients and adds them up,
 weighted by the B-splines' values (``embedding_bag``): less arithmetic, but rows from all over the
-memory instead of a dense product. ``growth.py`` measures where that starts to pay.
+memory instead of a dense product. ``plans.growth`` measures where that starts to pay.
 
 Shapes: N inputs in a batch, I input features, O output features, M = G + k basis functions.
 """

@@ -140,3 +140,11 @@ def test_targets_are_ratios_of_medians_of_one_run():
     assert math.isclose(step["scale_kept"], 4.0)
     others = table.drop(index=step.name)
     assert (others["verdict"] == "not measured").all()
+
+
+def test_one_report_is_of_one_machine():
+    rows = pd.DataFrame([{"gpu": "", "cpu": name, "cores": 2, "system": "Linux", "torch": "2",
+                          "threads": 2} for name in "aab"])  # fmt: skip
+    assert report._machine(rows[:2]).startswith("a, 2 cores, 2 threads, Linux")
+    with pytest.raises(ValueError, match="results of 2 machines in one folder, must be of one"):
+        report._machine(rows)

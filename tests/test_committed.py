@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from kanlib.experiments import load_experiment
 from kanlib.results import load_record, load_records
 from kanlib.runs import Run
 from kanlib.statistics import summarise
+from kanlib.tables import by_bottleneck
 from kanlib.training import reconstruction_error, train
 
 WITH_TABLES = sorted(
@@ -40,6 +42,20 @@ def test_a_committed_table_follows_from_the_committed_records(path):
         assert table[metric].to_numpy() == pytest.approx(fresh[metric].to_numpy(), rel=1e-12)
 
 
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_a_table_by_size_is_the_one_it_is_made_of(path):
+    whole = pd.read_csv(f"results/{path.stem}.csv")
+    accuracy = by_bottleneck(whole, "knn_accuracy")
+    leak = by_bottleneck(whole, "leaky_knn_code_accuracy") - accuracy
+    for name, expected in (
+        ("mse", by_bottleneck(whole, "test_mse")), ("accuracy", accuracy), ("leak", leak),
+    ):  # fmt: skip
+        table = pd.read_csv(f"results/{path.stem}_{name}.csv", index_col=0)
+        table = table if list(expected.index) == list(table.index)[: len(expected)] else table.T
+        kept = table.loc[expected.index]  # the published row is below them
+        assert kept.to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-12, nan_ok=True)
+
+
 def study_table(plan, records):
     """What the notebook of a study computes from its records, as its table has it."""
     match Path(plan.notebook).stem:
@@ -65,6 +81,8 @@ def test_the_table_of_a_study_follows_from_the_committed_records(path):
     for name in compared:
         expected = fresh[name].to_numpy(float)
         assert table[name].to_numpy() == pytest.approx(expected, rel=1e-6, nan_ok=True), name
+    words = table.columns.intersection(fresh.select_dtypes(exclude="number").columns)
+    assert table[words].astype(str).equals(fresh[words].astype(str))
 
 
 def test_the_committed_verdicts_follow_from_the_committed_records():
@@ -79,6 +97,23 @@ def test_the_committed_verdicts_follow_from_the_committed_records():
     for name in ("kan_value", "difference", "low", "high", "bootstrap_low", "bootstrap_high"):
         assert both[name].to_numpy() == pytest.approx(both[f"{name}_fresh"].to_numpy(), rel=1e-9)
     assert both["verdict"].tolist() == both["verdict_fresh"].tolist()
+
+
+def test_the_committed_claims_follow_from_the_committed_verdicts():
+    fresh = verdicts.summarise(pd.read_csv("results/verdicts.csv"))
+    pd.testing.assert_frame_equal(pd.read_csv("results/claims.csv"), fresh, check_dtype=False)
+
+
+def test_the_committed_series_follow_from_the_committed_records():
+    table = pd.read_csv("results/series.csv")
+    for name in ("series-italy", "series-gunpoint"):
+        plan = load_experiment(f"experiments/{name}.yaml")
+        fresh = summarise(load_records(plan.runs(), "results"), ["test_mse", "knn_accuracy"])
+        rows: Any = table[table["dataset"] == plan.dataset]
+        assert rows["label"].tolist() == fresh["label"].tolist()
+        for metric in ("test_mse", "test_mse_sd", "knn_accuracy"):
+            expected = fresh[metric].to_numpy()
+            assert rows[metric].to_numpy() == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
 
 def test_every_committed_record_is_valid_and_lies_where_its_run_says():
