@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kanlib.autoencoders import Autoencoder, count_parameters
-from kanlib.bases import BSpline, check_sizes
+from kanlib.bases import BSpline
 from kanlib.data import Images, Split
 from kanlib.grids import coverage
 from kanlib.layers import KANLinear
 from kanlib.reconstruction import batches, check_images, reconstruction_error
 
 NEIGHBOURS = 3  # as in the paper
+_EDGES = 12  # pictured, at most
 
 
 @dataclass(frozen=True)
@@ -199,26 +200,19 @@ def first_of_each_class(split: Split) -> Tensor:
 
 
 @torch.inference_mode()
-def picture_arrays(
-    model: Autoencoder, images: Images, edges: int = 12
-) -> dict[str, NDArray[np.generic]]:
+def picture_arrays(model: Autoencoder, images: Images) -> dict[str, NDArray[np.generic]]:
     """What the figures need of a model, small enough to be kept beside its record.
 
     Args:
         model: trained.
         images: on the device of the model.
-        edges: number of edge functions, >= 1; at most as many as the image has pixels.
 
     Returns:
         ``originals`` and ``reconstructions``, (classes, C, H, W): the first test image of each
         class. If the encoder has a KAN layer, also ``edge_points`` (P,), ``edge_values``
-        (edges, P) and ``edge_inputs`` (edges,): of the edges into its first unit, those that vary
-        most over 256 test images, strongest first.
-
-    Raises:
-        ValueError: ``edges`` is no integer >= 1.
+        (edges, P) and ``edge_inputs`` (edges,): of the edges into its first unit, the twelve that
+        vary most over 256 test images, strongest first.
     """
-    check_sizes("picture_arrays", edges=edges)
     originals = first_of_each_class(images.test)
     arrays = {"originals": originals, "reconstructions": model(originals)}
     layer = next((m for m in model.encoder.modules() if isinstance(m, KANLinear)), None)
@@ -226,7 +220,7 @@ def picture_arrays(
         pixels = images.test.images[:256].flatten(1)  # (256, I)
         unit = slice(0, 1)
         spread = layer.edge_functions(pixels, unit)[:, 0].std(0)  # (I,)
-        inputs = spread.topk(min(edges, len(spread))).indices
+        inputs = spread.topk(min(_EDGES, len(spread))).indices
         points = torch.linspace(-1, 1, 101, device=pixels.device, dtype=pixels.dtype)
         arrays["edge_points"] = points
         arrays["edge_values"] = layer.edge_functions(points[:, None], unit)[:, 0, inputs].T

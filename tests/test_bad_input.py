@@ -40,7 +40,7 @@ from kanlib import (
 from kanlib.autoencoders import Autoencoder, kan, match_parameters
 from kanlib.convolutional import conv
 from kanlib.data import Images, Split, load_images
-from kanlib.evaluation import evaluate, knn_score, picture_arrays
+from kanlib.evaluation import evaluate, knn_score
 from kanlib.experiments import read_parameters
 from kanlib.runs import Run
 from kanlib.steplog import StepLog
@@ -281,8 +281,6 @@ def test_images_that_do_not_fit_a_model_leave_it_as_it_is(model, kind):
         "test_on has 0 points, must have",
     ),
     (lambda: StepLog(every=0), "StepLog: every=0 must be an integer >= 1"),
-    (lambda: picture_arrays(MLP, IMAGES, edges=0), "edges=0 must be an integer >= 1"),
-    (lambda: picture_arrays(MLP, IMAGES, edges="12"), "edges='12' must be an integer >= 1"),
     (lambda: results.load_records([], "results"), "runs: 0, 0 different; must be >= 1"),
     (lambda: results.load_records([Run(), Run()], "results"), "runs: 2, 1 different; .* each once"),
     (lambda: results.load_record("no.json"), FileNotFoundError, "no.json"),
