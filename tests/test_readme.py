@@ -32,6 +32,8 @@ QUOTED = [
     ("0.9792", "elbow-mnist", "bottleneck == 784 and label != 'PCA'",
      "leaky_knn_reconstruction_accuracy"),
     ("0.9791", "audit", "measure.str.startswith('accuracy at 784')", "smallest"),
+    ("0.0108", "elbow-cifar10", "bottleneck == 522 and label == 'KAN'", "test_mse"),
+    ("0.0050", "elbow-cifar10", "bottleneck == 522 and label == 'KAN layers alone'", "test_mse"),
     ("0.2254", "small-mnist_mse", KAN, "9"),
     ("0.2230", "small-mnist_mse", CNN, "9"),
     ("0.1246", "small-mnist_mse", ALONE, "9"),
