@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from workflow import exclusive
 
 README = Path("README.md").read_text()
 # Not run here, and why.
@@ -86,9 +87,10 @@ def test_a_command_of_the_readme_works(command):
     if not Path(".venv/.installed").exists():
         pytest.skip("the README's commands use .venv, which `make setup` makes")
     environment = os.environ | {"TQDM_DISABLE": "1"}
-    done = subprocess.run(
-        command, shell=True, capture_output=True, text=True, env=environment, timeout=900
-    )
+    with exclusive():
+        done = subprocess.run(
+            command, shell=True, capture_output=True, text=True, env=environment, timeout=900
+        )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 

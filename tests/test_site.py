@@ -10,6 +10,7 @@ import nbformat
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from workflow import exclusive
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -23,7 +24,8 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site") / "site"
     here = [f"SITE={folder}", f"BIN={Path(sys.executable).parent}"]
     command = ["make", "-o", "setup", "site", *here]
-    done = subprocess.run(command, capture_output=True, text=True)
+    with exclusive():
+        done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

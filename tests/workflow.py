@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from filelock import FileLock  # torch brings it
+
 from kanlib.results import load_record
 
 TINY = """
@@ -23,6 +25,12 @@ def write_experiment(folder: Path, text: str = TINY) -> Path:
     path = folder / "tiny.yaml"
     path.write_text(text)
     return path
+
+
+def exclusive() -> FileLock:
+    """For tests that remake what lies in results/ and figures/, or copy it: one at a time."""
+    Path("build").mkdir(exist_ok=True)
+    return FileLock("build/.tests.lock")
 
 
 def start(
