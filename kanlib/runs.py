@@ -178,7 +178,8 @@ def labels(runs: Sequence[Run]) -> list[str]:
             value = getattr(run, field)
             changed = value != Run.model_fields[field].default
             varies = any(getattr(other, field) != value for other in alike)
-            if changed or varies if field == "preset" else changed and varies:
+            named = (changed or varies) if field == "preset" else (changed and varies)
+            if named:
                 words.append(_PRESET_NAMES.get(str(value), f"{field}={value}"))
         names.append(", ".join(words))
     return names

@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Literal, get_args
@@ -142,7 +143,7 @@ def train(
             the loss, a tensor (); see ``kanlib.steplog``.
 
     Raises:
-        TrainingDiverged: a loss is infinite or NaN; names epoch and step.
+        TrainingDiverged: a loss, or the test error, is infinite or NaN; names the epoch.
         ValueError: ``images`` do not fit the model, or have NaN or infinite values; or
             ``config.refine`` is set and the model has no KAN layer.
     """
@@ -161,8 +162,7 @@ def train(
     # tqdm's bar for notebooks does not read the variable itself.
     silent = bool(os.environ.get("TQDM_DISABLE"))
     bar = tqdm(range(config.epochs), desc="training", unit="epoch", disable=silent)
-    cudnn = torch.backends.cudnn
-    with cudnn.flags(cudnn.enabled, False, deterministic=True, allow_tf32=cudnn.allow_tf32):
+    with _reproducible():
         for epoch in bar:
             start = time.perf_counter()
             if config.refine and epoch == config.epochs // 2:
@@ -171,16 +171,19 @@ def train(
             losses = _train_epoch(model, images, config.batch_size, optimizer, shuffle, on_step)
             history.train_loss.append(_mean_loss(losses, epoch, config))
             history.seconds += time.perf_counter() - start
-            history.test_loss.append(reconstruction_error(model, images.test.images))
-            if not math.isfinite(history.test_loss[-1]):
-                raise TrainingDiverged(
-                    f"the test error became {history.test_loss[-1]} after epoch {epoch + 1}; try a "
-                    f"learning_rate below {config.learning_rate}"
-                )
+            history.test_loss.append(_test_error(model, images, epoch, config))
             schedule.step()
             bar.set_postfix(train=history.train_loss[-1], test=history.test_loss[-1])
     history.peak_memory = _peak_memory(images.train.images.device)
     return history
+
+
+def _reproducible() -> AbstractContextManager[None]:
+    """The same convolutions at each call on a GPU; what is not named here, flags() would reset."""
+    cudnn = torch.backends.cudnn
+    return cudnn.flags(
+        enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=cudnn.allow_tf32
+    )
 
 
 def _optimizer(
@@ -227,6 +230,16 @@ def _mean_loss(losses: torch.Tensor, epoch: int, config: TrainingConfig) -> floa
             f"of {len(losses)}; try a learning_rate below {config.learning_rate}"
         )
     return losses.mean(dtype=torch.float64).item()
+
+
+def _test_error(model: Autoencoder, images: Images, epoch: int, config: TrainingConfig) -> float:
+    error = reconstruction_error(model, images.test.images)
+    if not math.isfinite(error):  # after the last step of an epoch no loss would tell
+        raise TrainingDiverged(
+            f"the test error became {error} after epoch {epoch + 1}; "
+            f"try a learning_rate below {config.learning_rate}"
+        )
+    return error
 
 
 def _peak_memory(device: torch.device) -> int:
