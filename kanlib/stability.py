@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kanlib.results import load_arrays, load_record
-from kanlib.steplog import StepLog
+from kanlib.steplog import EVERY
 
 FAILED = 1.5  # a run failed if its test error is that many times the median over seeds
 _NEIGHBOURS = 21  # entries of the log around a step that its loss is held against
@@ -43,7 +43,7 @@ def load_steps(records: pd.DataFrame) -> pd.DataFrame:
                 {
                     "label": row["label"],
                     "seed": row["seed"],
-                    "step": 1 + StepLog.every * np.arange(count),
+                    "step": 1 + EVERY * np.arange(count),
                     "epoch": np.arange(count) * len(record.history.train_loss) / count,
                     "loss": arrays["step_loss"],
                     "gradient_norm": arrays["gradient_norm"],

@@ -1,5 +1,6 @@
 """The log of a training's steps: right numbers, at the right steps, and no influence."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +38,21 @@ def test_a_training_that_is_watched_is_the_same(few_digits: Images):
     assert trained[0] == trained[1]
     losses = log.arrays()["step_loss"].reshape(2, -1)
     assert losses.mean(1) == pytest.approx(trained[0][0], rel=1e-6)
+
+
+def test_no_step_leaves_a_tensor_behind():
+    def tensors():
+        gc.collect()
+        return sum(type(thing) is torch.Tensor for thing in gc.get_objects())
+
+    model, log = nn.Linear(2, 1), StepLog(every=1)
+    model(torch.ones(1, 2)).sum().backward()
+    log(model, torch.tensor(0.0))
+    before = tensors()
+    for step in range(1, 2000):
+        log(model, torch.tensor(float(step)))
+    assert tensors() == before
+    assert log.arrays()["step_loss"].tolist() == list(range(2000))
 
 
 def test_without_steps_there_are_no_arrays():
