@@ -10,7 +10,6 @@ from torch import nn
 
 from kanlib.bases import check_sizes
 
-
 EVERY = 10  # steps between two entries, unless said otherwise
 
 
