@@ -19,12 +19,14 @@ CODE = "import time; start = time.perf_counter(); import {}; print(time.perf_cou
 COMPILING = """
 import time, torch
 from benchmarks.worker import resident
-from kanlib import KANLinear, cpu
-layer, x = KANLinear(784, 34), torch.rand(64, 784, requires_grad=True)
-layer(x).sum().backward()
+from kanlib import cpu
+from kanlib.autoencoders import kan
+from kanlib.reconstruction import reconstruction_loss as loss
+model, x = kan((1, 28, 28), 34), torch.rand(64, 1, 28, 28)
+loss(model, x).backward()
 before, start = resident("VmRSS"), time.perf_counter()
 with cpu.compiled_passes() as passes:
-    layer(x).sum().backward()
+    cpu.compiled(loss)(model, x).backward()
 print(passes, time.perf_counter() - start, (resident("VmRSS") - before) / 2**20)
 """
 NOTEBOOK = ROOT / "notebooks/02_train_autoencoder.ipynb"
@@ -68,7 +70,7 @@ def _printed(code: str, **environment: str) -> list[str]:
 
 
 def _compiling() -> list[tuple[float, float, float]]:
-    """Seconds to compile the passes of a layer, seconds to find them compiled, MiB of that."""
+    """Seconds to compile a model's passes, seconds to find them compiled, MiB of that."""
     with tempfile.TemporaryDirectory() as cache:
         first, again = (_printed(COMPILING, TORCHINDUCTOR_CACHE_DIR=cache) for _ in range(2))
     compiled = first[0] == again[0] == "compiled"

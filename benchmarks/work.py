@@ -10,6 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.cases import Case
 from benchmarks.competitors import LAYERS, MODELS
+from kanlib.cpu import compiled
+from kanlib.reconstruction import reconstruction_loss
 
 Call = Callable[[], object]
 
@@ -29,11 +31,12 @@ def layer_pass(case: Case, name: str, device: str, *, inner: bool = True) -> Cal
     x = torch.rand(case.batch, features * case.in_features, device=device) * 2 - 1
     x.requires_grad_(inner)
     grad = torch.randn(case.batch, case.out_features, device=device)
+    outputs = compiled(_outputs)
 
     def call() -> None:
         layer.zero_grad(set_to_none=True)
         x.grad = None
-        layer(x).backward(grad)
+        outputs(layer, x).backward(grad)
 
     return call
 
@@ -54,9 +57,10 @@ def training_step(case: Case, name: str, device: str) -> Call:
         model.parameters(), lr=1e-3, weight_decay=1e-4, fused=None if name == "authors" else True
     )
     losses = torch.empty(1, device=device)
+    loss_of = compiled(reconstruction_loss)
 
     def call() -> None:
-        loss = nn.functional.mse_loss(model(x), x)
+        loss = loss_of(model, x)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -94,10 +98,11 @@ def inference(case: Case, name: str, device: str) -> Call:
     """Reconstruction of one batch of images, without gradients."""
     model = _autoencoder(case, name).to(device).eval()
     x = _images(case, case.batch).to(device)
+    outputs = compiled(_outputs)
 
     @torch.inference_mode()
     def call() -> None:
-        model(x)
+        outputs(model, x)
 
     return call
 
@@ -118,6 +123,10 @@ UNITS: dict[str, tuple[str, Callable[[float, Case], float]]] = {
     "epoch": ("s", lambda seconds, case: STEPS / PART * seconds),
     "inference": ("images/s", lambda seconds, case: case.batch / seconds),
 }
+
+
+def _outputs(model: nn.Module, x: Tensor) -> Tensor:
+    return model(x)
 
 
 def _shape(case: Case) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ and asked by ``measure.py``.
 """
 
 import ctypes
+import gc
 import json
 import os
 import re
@@ -14,7 +15,6 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class Timer:
 
 
 def peak_memory(build: Callable[[], Call], device: str) -> int:
-    """Bytes that three calls need at most, beyond a process that has run them at a tiny size.
+    """Bytes that three calls need at most, beyond a process that has made one and given it back.
 
     Weights, gradients, the optimizer's moments, features and temporaries are in it, and what the
     allocator keeps; what only building the model needed, and has given back, is not. CPU: resident
@@ -149,11 +149,8 @@ class Worker:
         def measure() -> dict[str, Any]:
             what = Case(**case)
             settings = self.start(fast)
-            # The code itself, its fixed buffers, and what is compiled: for any sizes, once it has
-            # seen two that differ in all.
-            for size in (4, 6):
-                tiny = replace(what, in_features=4 * size, out_features=size, batch=size + 1)
-                WORK[what.what](tiny, name, device)()
+            WORK[what.what](what, name, device)()  # the code itself, and what is compiled
+            gc.collect()
             peak = peak_memory(lambda: WORK[what.what](what, name, device), device)
             return settings | {"bytes": peak}
 

@@ -12,11 +12,12 @@ the numbers; so it is probed first, and left alone where it is not exact. On a G
 them too, unseen by the probe: it is for runs on a CPU. Sums are taken in another order, so a run's
 last digits differ from a run without it.
 
-``compiled_passes`` has the functions on the edges of all layers evaluated by code that PyTorch's
-compiler makes from the same formula, in one pass over memory. It needs a C++ compiler
-(none: it is left alone), seconds at the start of each process and memory for the compiler itself
-(``results/benchmarks/summary.md`` has both): it pays for narrow layers and thousands of steps. Sums
-are rounded otherwise here, too.
+``compiled_passes`` has training's forward and backward pass, model and loss together, run by code
+that PyTorch's compiler makes from the same formulas: fewer passes over memory, no Python between
+the layers. It needs a C++ compiler (none: it is left alone), seconds at the start of each process
+and memory for the compiler itself (``results/benchmarks/summary.md`` has both): it pays for models
+of KAN layers and thousands of steps. Sums are rounded otherwise here, too. A training loop of
+your own needs no switch: ``torch.compile(model)`` does it.
 """
 
 import functools
@@ -72,9 +73,9 @@ def _largest_error() -> float:
 
 @contextmanager
 def compiled_passes(enabled: bool = True) -> Iterator[Passes]:
-    """Evaluate the functions on edges by compiled code inside the block, in the whole process.
+    """Train by compiled code inside the block, in the whole process.
 
-    What else is compiled inside the block is compiled for each integer it meets, too.
+    What else is compiled inside the block is compiled for each size it meets, too.
 
     Args:
         enabled: False leaves everything as it is.
@@ -94,23 +95,18 @@ def compiled_passes(enabled: bool = True) -> Iterator[Passes]:
 
     before = _passes
     try:
-        # Code for any grid is slower than code for one. So there are more forms of a function
+        # Code for any size is slower than code for one. So there are more forms of a function
         # than the 8 after which PyTorch would compile no more.
-        with config.patch(specialize_int=True, recompile_limit=64):
+        with config.patch(automatic_dynamic_shapes=False, recompile_limit=64):
             _passes = "compiled"
             yield _passes
     finally:
         _passes = before
 
 
-def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor] | None:
-    """``function`` in compiled form inside ``compiled_passes``, elsewhere None.
-
-    Inside a layer that a user compiles as a whole it is itself: there it is a part of that.
-    """
-    if torch.compiler.is_compiling():
-        return function
-    return None if _passes == "eager" else _compile(function)
+def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``function`` in compiled form inside ``compiled_passes``, elsewhere itself."""
+    return function if _passes == "eager" else _compile(function)
 
 
 @functools.cache

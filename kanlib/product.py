@@ -1,6 +1,6 @@
 """The features of a KAN layer and their closed-form gradient: where the layer's speed is made.
 
-Needs ``bases.py`` and ``cpu.py``; ``layers.py`` multiplies the features by its weight. N rows,
+Needs ``bases.py``; ``layers.py`` multiplies the features by its weight. N rows,
 I inputs, O outputs, M basis functions. Features [base(x), f_1(x), .., f_M(x)] lie basis-major,
 (N, 1 + M, I), as one product with the weight (O, 1 + M, I) reads them.
 """
@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from kanlib.bases import BASE_FUNCTIONS, Basis
-from kanlib.cpu import compiled
 
 # A basis is evaluated for as many rows at a time as leave its scratch in a core's cache (elements).
 _SCRATCH = 2**17
@@ -50,9 +49,8 @@ def edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
         basis: of M functions.
         base: key of ``kanlib.bases.BASE_FUNCTIONS``.
     """
-    one_pass = compiled(_features)
-    if one_pass is not None:
-        return one_pass(x, basis, base)
+    if torch.compiler.is_compiling():
+        return _features(x, basis, base)
     rows, inputs = x.shape
     features = x.new_empty(rows, 1 + basis.size, inputs)
     features[:, 0] = BASE_FUNCTIONS[base][0](x)
@@ -110,8 +108,7 @@ class EdgeFeatures(torch.autograd.Function):
         """(N, I) -> (N, 1 + M, I)."""
         ctx.basis, ctx.base = basis, base
         ctx.save_for_backward(x)
-        # Detached: passes would be compiled anew for an input that has a history, or is a view.
-        return edge_features(x.detach(), basis, base)
+        return edge_features(x, basis, base)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -123,7 +120,7 @@ class EdgeFeatures(torch.autograd.Function):
     def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """By the slopes."""
         (x,) = ctx.saved_tensors
-        return _input_gradient(grads[0], x.detach(), ctx.basis, ctx.base), None, None
+        return _input_gradient(grads[0], x, ctx.basis, ctx.base), None, None
 
 
 class ScaledProduct(torch.autograd.Function):
@@ -180,9 +177,8 @@ def _unscale(grad: Tensor, weight: Tensor, scale: Tensor, grad_scale: Tensor) ->
 
 def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
     """Chain rule through the features: grad (N, 1 + M, I), x (N, I) -> (N, I)."""
-    one_pass = compiled(_chain_rule)
-    if one_pass is not None:
-        return one_pass(grad, x, basis, base)
+    if torch.compiler.is_compiling():
+        return _chain_rule(grad, x, basis, base)
     blocks = _row_blocks(x, basis)
     return torch.cat([_chain_rule(grad[block], x[block], basis, base) for block in blocks])
 

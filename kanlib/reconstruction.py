@@ -4,6 +4,7 @@ Needs ``data.py`` and ``autoencoders.py``; ``training.py`` and ``evaluation.py``
 """
 
 import torch
+from torch import nn
 
 from kanlib.autoencoders import Autoencoder
 from kanlib.bases import check_sizes
@@ -27,6 +28,11 @@ def check_images(model: Autoencoder, images: Images) -> None:
                 f"images.{name} of shape {tuple(pixels.shape)} and {pixels.dtype} must fit the "
                 f"model: {error}"
             ) from error
+
+
+def reconstruction_loss(model: Autoencoder, x: torch.Tensor) -> torch.Tensor:
+    """Mean squared error over all pixels of one batch ``x`` (N, C, H, W), differentiable: ()."""
+    return nn.functional.mse_loss(model(x), x)
 
 
 @torch.inference_mode()

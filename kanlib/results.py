@@ -52,7 +52,7 @@ class Environment(BaseModel):
         threads: of PyTorch on the CPU.
         products: library of float32 products, "default" or "onednn" (see ``kanlib.cpu``).
         malloc: glibc's malloc settings in force, if any.
-        passes: over features, "eager" or "compiled" (see ``kanlib.cpu``).
+        passes: of training, "eager" or "compiled" (see ``kanlib.cpu``).
     """
 
     model_config = STRICT

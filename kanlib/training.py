@@ -15,15 +15,15 @@ from numbers import Real
 from typing import Literal, get_args
 
 import torch
-from torch import nn
 from tqdm.auto import tqdm
 
 from kanlib.autoencoders import Autoencoder
 from kanlib.baselines import MODELS, PCA
+from kanlib.cpu import compiled
 from kanlib.data import Images
 from kanlib.grids import REFINEMENTS, refine_model
 from kanlib.layers import KANLinear
-from kanlib.reconstruction import check_images, reconstruction_error
+from kanlib.reconstruction import check_images, reconstruction_error, reconstruction_loss
 
 PresetName = Literal["paper", "authors"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
@@ -208,10 +208,11 @@ def _train_epoch(
     order = torch.randperm(len(pixels), generator=shuffle).to(pixels.device)
     batches = order.split(batch_size)
     losses = torch.empty(len(batches), device=pixels.device)
+    full_batch_loss = compiled(reconstruction_loss)  # not worth it for a last, smaller one
     model.train()
     for step, batch in enumerate(batches):
-        x = pixels[batch]
-        loss = nn.functional.mse_loss(model(x), x)
+        loss_of = full_batch_loss if len(batch) == batch_size else reconstruction_loss
+        loss = loss_of(model, pixels[batch])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if on_step is not None:
@@ -222,9 +223,8 @@ def _train_epoch(
 
 
 def _mean_loss(losses: torch.Tensor, epoch: int, config: TrainingConfig) -> float:
-    finite = torch.isfinite(losses)
-    if not finite.all():
-        step = int((~finite).nonzero()[0])
+    if not losses.isfinite().all():
+        step = int((~losses.isfinite()).nonzero()[0])
         raise TrainingDiverged(
             f"the training loss became {losses[step].item()} at epoch {epoch + 1}, step {step + 1} "
             f"of {len(losses)}; try a learning_rate below {config.learning_rate}"

@@ -7,9 +7,11 @@ import torch
 from torch._dynamo.utils import counters
 
 from kanlib import cpu
+from kanlib.autoencoders import kan, mlp
 from kanlib.bases import BSpline, GaussianRBF
 from kanlib.layers import KANLinear
 from kanlib.product import edge_features
+from kanlib.training import TrainingConfig, train
 
 
 @pytest.fixture(autouse=True)
@@ -88,15 +90,9 @@ def compiler():
     torch.compiler.reset()
 
 
-def gradients(layer, x):
-    """Output of a layer and gradients of everything."""
-    leaves = [x.detach().requires_grad_(), *layer.parameters()]
-    y = layer(leaves[0])
-    return [y, *torch.autograd.grad(y.square().sum(), leaves)]
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch's own compiler
+@pytest.mark.parametrize("separate_scale", [False, True])
 @pytest.mark.parametrize(
     ("basis", "base", "dtype"),
     [
@@ -107,62 +103,68 @@ def gradients(layer, x):
     ],
     ids=str,
 )
-def test_compiled_passes_compute_the_same(compiler, basis, base, dtype):
-    layers = [
-        KANLinear(6, 3, basis=basis, base=base, separate_scale=kept, dtype=dtype)
-        for kept in (False, True)
-    ]
-    batches = [torch.randn(n, 6, dtype=dtype) for n in (5, 64, 0)]
-    batches.append(torch.randn(6, 9, dtype=dtype).T)
-    for layer in layers:
-        eager = [gradients(layer, x) for x in batches]
-        with cpu.compiled_passes() as passes:
-            assert passes == "compiled"
-            found = [gradients(layer, x) for x in batches]
-        for ours, expected in zip(found, eager, strict=True):
-            rounding = 0.05 if dtype == torch.bfloat16 else None
-            torch.testing.assert_close(ours, expected, rtol=rounding, atol=rounding)
+def test_compiled_passes_compute_the_same(compiler, basis, base, dtype, separate_scale):
+    layer = KANLinear(6, 3, basis=basis, base=base, separate_scale=separate_scale, dtype=dtype)
+    leaves = [torch.randn(6, 9, dtype=dtype).T.requires_grad_(), *layer.parameters()]
+
+    def output_and_gradients(apply):
+        y = apply(layer, leaves[0])
+        return [y, *torch.autograd.grad(y.square().sum(), leaves)]
+
+    expected = output_and_gradients(apply)
+    with cpu.compiled_passes() as passes:
+        assert passes == "compiled"
+        found = output_and_gradients(cpu.compiled(apply))
+    rounding = 0.05 if dtype == torch.bfloat16 else None
+    torch.testing.assert_close(found, expected, rtol=rounding, atol=rounding)
+
+
+def apply(layer, x):
+    return layer(x)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_compiled_passes_are_used_inside_the_block_alone(compiler, monkeypatch):
+@pytest.mark.parametrize("model", [kan, mlp])
+def test_compiled_passes_train_the_same(compiler, few_digits, monkeypatch, model):
     called = []
     compile_ = cpu._compile
     monkeypatch.setattr(cpu, "_compile", lambda f: called.append(f.__name__) or compile_(f))
-    layer, x = KANLinear(4, 3), torch.randn(5, 4)
-    with pytest.raises(KeyError), cpu.compiled_passes():
-        gradients(layer, x)
-        raise KeyError
-    assert called == ["neg", "_features", "_chain_rule"]
-    gradients(layer, x)
+
+    def errors():
+        torch.manual_seed(0)
+        config = TrainingConfig(epochs=2, batch_size=80)  # the last batch has 32
+        return train(model(few_digits.shape, 4), few_digits, config).test_loss
+
+    expected = errors()
+    assert not called
+    with cpu.compiled_passes():
+        before = counters["stats"]["unique_graphs"]
+        assert errors() == pytest.approx(expected, rel=1e-4)
+    assert called == ["neg", "reconstruction_loss", "reconstruction_loss"]  # asked for per epoch
+    assert counters["stats"]["unique_graphs"] - before == 1  # the full batch's alone
     with cpu.compiled_passes(enabled=False) as passes:
         assert passes == "eager"
-        gradients(layer, x)
+        assert errors() == expected
     assert len(called) == 3
 
 
+def test_passes_are_compiled_inside_the_block_alone(compiler):
+    with pytest.raises(KeyError), cpu.compiled_passes():
+        assert cpu.compiled(apply) is not apply
+        raise KeyError
+    assert cpu.compiled(apply) is apply
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_passes_are_compiled_for_each_grid(compiler):
-    torch.compiler.reset()
-    forms, sizes = counters["stats"], range(1, 10)  # by itself, PyTorch makes 8 at most
+def test_passes_are_compiled_for_each_size(compiler):
+    sizes = range(1, 10)  # by itself, PyTorch makes 8 forms at most
     with cpu.compiled_passes():
-        before = forms["unique_graphs"]
+        before = counters["stats"]["unique_graphs"]
         for size in sizes:
-            edge_features(torch.zeros(2, 3), BSpline(size, 1), "zero")
-    assert forms["unique_graphs"] - before == len(sizes)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_a_layer_compiled_by_its_user_is_not_compiled_in_parts(compiler, monkeypatch):
-    layer, x = KANLinear(4, 3), torch.randn(5, 4)
-    expected = layer(x)
-    whole = torch.compile(layer, backend="aot_eager", fullgraph=True)
-    with cpu.compiled_passes():
-        monkeypatch.setattr(cpu, "_compile", lambda _: pytest.fail("compiled a part"))
-        torch.testing.assert_close(whole(x), expected)
+            cpu.compiled(edge_features)(torch.zeros(2, size), BSpline(size, 1), "zero")
+    assert counters["stats"]["unique_graphs"] - before == len(sizes)
 
 
 def test_without_a_compiler_passes_stay_eager(monkeypatch):
@@ -176,5 +178,5 @@ def test_without_a_compiler_passes_stay_eager(monkeypatch):
     monkeypatch.setattr(torch, "compile", compile_)
     with cpu.compiled_passes() as passes:
         assert passes == "eager"
-        assert cpu.compiled(edge_features) is None
+        assert cpu.compiled(edge_features) is edge_features
     cpu._compile.cache_clear()
