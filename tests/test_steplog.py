@@ -51,7 +51,7 @@ def test_no_step_leaves_a_tensor_behind():
     before = tensors()
     for step in range(1, 2000):
         log(model, torch.tensor(float(step)))
-    assert tensors() == before
+    assert tensors() <= before  # others may have gone meanwhile
     assert log.arrays()["step_loss"].tolist() == list(range(2000))
 
 
