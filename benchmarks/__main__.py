@@ -72,7 +72,7 @@ def job(name: str, rounds: int, device: str, quick: bool) -> tuple[float, Callab
         print(f"  {name}: {text}", file=sys.stderr, flush=True)
 
     if name == "startup":
-        return 35.0 * rounds, partial(time_startup, rounds, say)
+        return 45.0 * rounds, partial(time_startup, rounds, say)
     cases = plans.PLANS[name]()
     if quick:
         cases = plans.quick(cases)

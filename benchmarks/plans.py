@@ -102,6 +102,7 @@ def quick(cases: Sequence[Case]) -> list[Case]:
 # For the estimate: products of N x (1 + M) I x O numbers in a call, and seconds for each of its
 # N x I inputs beside the products (2 cores of 2023).
 _PRODUCTS = {"first layer": 2, "inner layer": 3, "step": 6, "inference": 2, "epoch": 6}
+_COMPILING = 8.0  # seconds, with the settings, where nothing is compiled yet
 _PER_INPUT = {"recursion": 2e-7, "authors": 3e-7, "sparse": 2e-7, "dense limit": 0, "MLP": 0}
 
 
@@ -112,6 +113,7 @@ def estimate(cases: Sequence[Case], rounds: int, device: str) -> float:
     for case, competitor in pairs:
         call = _call_seconds(case, competitor)
         seconds += rounds * (PAUSE + max(call, 1.2 * ROUND_SECONDS)) + 3 * call
+        seconds += _COMPILING * competitor.fast
     return seconds
 
 

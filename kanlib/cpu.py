@@ -16,8 +16,9 @@ last digits differ from a run without it.
 that PyTorch's compiler makes from the same formulas: fewer passes over memory, no Python between
 the layers. It needs a C++ compiler (none: it is left alone), seconds at the start of each process
 and memory for the compiler itself (``results/benchmarks/summary.md`` has both): it pays for models
-of KAN layers and thousands of steps. Sums are rounded otherwise here, too. A training loop of
-your own needs no switch: ``torch.compile(model)`` does it.
+of KAN layers and thousands of steps, not where the scale is kept beside a weight of more than
+2^22 numbers, which ``product.py`` multiplies in parts. Sums are rounded otherwise here, too. A
+training loop of your own needs no switch: ``torch.compile(model)`` does it.
 """
 
 import functools

@@ -1,8 +1,8 @@
 """The features of a KAN layer and their closed-form gradient: where the layer's speed is made.
 
-Needs ``bases.py``; ``layers.py`` multiplies the features by its weight. N rows,
-I inputs, O outputs, M basis functions. Features [base(x), f_1(x), .., f_M(x)] lie basis-major,
-(N, 1 + M, I), as one product with the weight (O, 1 + M, I) reads them.
+Needs ``bases.py``; ``layers.py`` multiplies the features by its weight. N rows, I inputs,
+O outputs, M basis functions. Features [base(x), f_1(x), .., f_M(x)] lie basis-major, (N, 1 + M, I),
+as one product with the weight (O, 1 + M, I) reads them.
 """
 
 from typing import Any
