@@ -82,10 +82,11 @@ def _row_blocks(x: Tensor, basis: Basis) -> list[slice]:
 
 
 def _output_blocks(weight: Tensor) -> list[slice]:
-    """Slices of the outputs of ``weight``; one where it is small, or not on a CPU."""
+    """Slices of the outputs of ``weight``; one where it is small, compiled or not on a CPU."""
     outputs = len(weight)
     large = weight.numel() > _LARGE_WEIGHT and weight.device.type == "cpu"
-    step = 128 if large else outputs
+    # Compiled, each part that is written into its place would be a copy of the whole.
+    step = 128 if large and not torch.compiler.is_compiling() else outputs
     return [slice(start, min(start + step, outputs)) for start in range(0, outputs, step)]
 
 
