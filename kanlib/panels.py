@@ -9,7 +9,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -127,6 +126,8 @@ def confusion_matrices(
     Raises:
         ValueError: a matrix has another size than the classes.
     """
+    import seaborn as sns  # takes 0.3 s, which a training run need not wait for
+
     for name, counts in matrices.items():
         if np.shape(counts) != (len(classes), len(classes)):
             raise ValueError(
