@@ -13,7 +13,7 @@ import shlex
 import sys
 
 from kanlib.cpu import MALLOC
-from kanlib.experiments import load_experiment
+from kanlib.experiments import find_experiment, load_experiment
 
 
 def switch(name, default):
@@ -29,8 +29,7 @@ FIGURES = str(config.get("figures", "figures"))
 PYTHON = shlex.quote(sys.executable)
 LOGS = str(config.get("logs", "build/notebooks"))
 FAST_CPU, COMPILED = switch("fast_cpu", True), switch("compiled", False)
-NAME = str(config.get("experiment", "digits"))
-EXPERIMENT = Path(NAME if NAME.endswith(".yaml") else f"experiments/{NAME}.yaml")
+EXPERIMENT = find_experiment(str(config.get("experiment", "digits")))
 PLAN = load_experiment(EXPERIMENT)
 if not PLAN.records:
     raise WorkflowError(
@@ -38,7 +37,7 @@ if not PLAN.records:
         f"{Path(sys.executable).parent}/papermill {PLAN.notebook} build/{EXPERIMENT.stem}.ipynb"
         f" -p experiment {EXPERIMENT.stem}"
     )
-PLANS = [PLAN] + [load_experiment(f"experiments/{name}.yaml") for name in PLAN.also]
+PLANS = [PLAN] + [load_experiment(find_experiment(name)) for name in PLAN.also]
 RUNS = {str(run.path(RESULTS)): run for plan in PLANS for run in plan.runs()}
 ARRAYS = [str(Path(record).with_suffix(".npz")) for record in RUNS]
 KANS = any(run.model.startswith("kan") for run in RUNS.values())  # other models have no edges

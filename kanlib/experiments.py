@@ -72,6 +72,19 @@ class Experiment(BaseModel):
         return list(runs)
 
 
+def find_experiment(name: str, top: str | Path = ".") -> Path:
+    """Where an experiment is written down.
+
+    Args:
+        name: of a file in ``top``/experiments/, without .yaml; or the path of a file that ends so.
+        top: of the repository.
+
+    Returns:
+        The path, whether there is a file or not.
+    """
+    return Path(name) if name.endswith(".yaml") else Path(top) / f"experiments/{name}.yaml"
+
+
 def load_experiment(path: str | Path) -> Experiment:
     """Read and check an experiment file.
 
