@@ -1,5 +1,6 @@
 """The README keeps its word: commands run, tables are the committed ones, links lead somewhere."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from workflow import exclusive
+
+from kanlib.experiments import load_experiment
 
 README = Path("README.md").read_text()
 # Not run here, and why.
@@ -65,6 +68,10 @@ QUOTED = [
     ("0.1515", "stability-mnist", TEXT, "test_mse_min"),
     ("0.2301", "stability-mnist", TEXT, "test_mse_max"),
 ]  # fmt: skip
+
+
+# Experiments of a row of the README's table, its runs and its minutes.
+ROW = re.compile(r"^\| (\[.+\.yaml\)) \|.*\| (\d+) \| (\d+) \|$", re.MULTILINE)
 
 
 def fenced(language):
@@ -124,3 +131,16 @@ def test_links_of_the_readme_lead_somewhere():
     assert targets
     missing = [t for t in targets if not t.startswith("http") and not Path(t).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize(("links", "runs", "minutes"), ROW.findall(README))
+def test_costs_of_experiments_are_those_of_their_records(links, runs, minutes):
+    plans = [load_experiment(path) for path in re.findall(r"\((experiments/.+?)\)", links)]
+    records = {str(run.path("results")) for plan in plans for run in plan.runs()}
+    assert len(records) == int(runs)
+    seconds = sum(json.loads(Path(record).read_text())["wall_seconds"] for record in records)
+    assert seconds / 2 / 60 == pytest.approx(int(minutes), abs=1)
+
+
+def test_the_table_of_experiments_has_costs():
+    assert len(ROW.findall(README)) >= 15
