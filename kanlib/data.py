@@ -104,11 +104,11 @@ def load_images(
 
     Args:
         name: "digits" (1,797 8 x 8 digits that scikit-learn bundles, split 4 : 1 by class with a
-            fixed seed), "mnist", "cifar10", "svhn", "folder" (``root`` itself holds train/<class>/
-            and test/<class>/), or the name of such a folder in ``root``. Windows of time series:
-            "GunPoint", "ItalyPowerDemand" (by aeon), "series" (``root`` itself holds train.csv and
-            test.csv: a window a row, a column ``label``, the others its values in time), or the
-            name of such a folder in ``root``.
+            fixed seed), "mnist", "cifar10", "svhn", "svhn-test10k" (10,000 digits of SVHN's test
+            split), "folder" (``root`` itself holds train/<class>/ and test/<class>/), or the name
+            of such a folder in ``root``. Windows of time series: "GunPoint", "ItalyPowerDemand" (by
+            aeon), "series" (``root`` itself holds train.csv and test.csv: a window a row, a column
+            ``label``, the others its values in time), or the name of such a folder in ``root``.
         root: where the data are; None: the environment variable ``KANLIB_DATA``.
         cache: where downloads and decoded arrays are kept; None: the user's cache folder.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from PIL import Image
 
 from kanlib import data, sources
 from kanlib.data import load_images
@@ -124,6 +125,16 @@ def test_what_was_downloaded_once_is_found_again(monkeypatch):
     assert_is_the_small_mnist(load_images("mnist"))
 
 
+def test_the_slower_of_two_downloads_takes_what_the_faster_left(monkeypatch, own_cache):
+    class MNIST(torchvision.datasets.mnist.MNIST):
+        def download(self) -> None:
+            write_mnist(Path(self.root))
+            write_mnist(own_cache / "downloads" / "mnist")  # another process is done first
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", MNIST)
+    assert_is_the_small_mnist(load_images("mnist"))
+
+
 def test_a_broken_download_is_not_taken_for_the_data(monkeypatch, own_cache):
     monkeypatch.setattr(torchvision.datasets, "MNIST", downloading_mnist(("train",)))
     with pytest.raises(FileNotFoundError, match="RuntimeError: Error downloading"):
@@ -157,6 +168,32 @@ def test_colours_come_first_whatever_the_layout(tmp_path, monkeypatch, name, mar
     assert images.train.labels.tolist() == [0, 2, 1, 1, 0]
     named = Dataset.classes if name == "cifar10" else tuple("0123456789")
     assert images.classes == named
+
+
+def svhn_test_split(monkeypatch, root, pixels, labels):
+    """torchvision's SVHN, whose test split is ``pixels`` (N, 3, 32, 32) of ``labels``."""
+
+    class SVHN:
+        data = pixels
+
+        def __init__(self, where: str, split: str) -> None:
+            assert (where, split) == (str(root), "test")
+            self.labels = labels
+
+    monkeypatch.setattr(torchvision.datasets, "SVHN", SVHN)
+    (root / "test_32x32.mat").touch()
+
+
+def test_the_svhn_subset_is_cut_from_the_test_split(tmp_path, monkeypatch):
+    pixels = np.arange(7, dtype=np.uint8).repeat(3 * 32 * 32).reshape(7, 3, 32, 32)
+    svhn_test_split(monkeypatch, tmp_path, pixels, np.array([5, 3, 5, 0, 9, 1, 2]))
+    known = replace(sources.KNOWN["svhn-test10k"], counts=(4, 2))
+    monkeypatch.setitem(sources.KNOWN, "svhn-test10k", known)
+    images = load_images("svhn-test10k", tmp_path)
+    first = [split.images[:, 0, 0, 0].add(1).mul(127.5).round() for split in (images.train, images.test)]
+    assert [values.tolist() for values in first] == [[3, 1, 0, 2], [5, 4]]
+    assert images.train.labels.tolist() == [0, 3, 5, 5]
+    assert images.test.labels.tolist() == [1, 9]
 
 
 def test_the_command_line_describes_data_sets(tmp_path, monkeypatch, capsys):
@@ -199,3 +236,14 @@ def test_the_real_svhn_subset_has_its_known_counts():
     assert images.train.images.max() <= 1
     assert 0.3 < images.train.images.std() < 0.6
     assert set(images.test.labels.tolist()) == set(range(10))
+
+
+@real("svhn-test10k")
+def test_the_real_svhn_subset_is_the_same_from_torchvision(tmp_path, monkeypatch):
+    there = load_images("svhn-test10k", REAL_DATA)
+    # <digit>/<index>.png: the index is that of the official test split
+    paths = sorted((REAL_DATA / "svhn-test10k").rglob("*.png"), key=lambda path: path.stem)
+    labels = np.array([int(path.parent.name) for path in paths])
+    pixels = np.stack([np.asarray(Image.open(path)) for path in paths]).transpose(0, 3, 1, 2)
+    svhn_test_split(monkeypatch, tmp_path, pixels, labels)
+    assert load_images("svhn-test10k", tmp_path).fingerprint == there.fingerprint
