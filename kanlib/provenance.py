@@ -3,6 +3,7 @@
 Needs ``results.py``.
 """
 
+import functools
 import os
 import platform
 import subprocess
@@ -18,7 +19,7 @@ from kanlib.results import Environment
 def environment(
     device: torch.device | str, products: Products, passes: Passes = "eager"
 ) -> Environment:
-    """The environment of this process.
+    """The environment of this process; its commit is that at which this module was imported.
 
     Args:
         device: that the run used.
@@ -26,13 +27,11 @@ def environment(
         passes: what ``kanlib.cpu.compiled_passes`` yielded.
     """
     device = torch.device(device)
-    # An installed library may lie within a checkout of something else: then it has no commit.
-    known = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
-    changes = _git("status", "--porcelain", ":/kanlib", ":/notebooks") if known else None
+    commit, dirty = checkout()
     return Environment(
         kanlib=kanlib.__version__,
-        git_commit=_git("rev-parse", "HEAD") if known else None,
-        git_dirty=None if changes is None else bool(changes),
+        git_commit=commit,
+        git_dirty=dirty,
         torch=torch.__version__,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
@@ -63,3 +62,16 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
+
+
+@functools.cache
+def checkout() -> tuple[str | None, bool | None]:
+    """The commit, and whether code or notebooks differ from it; None where there is no checkout."""
+    # An installed library may lie within a checkout of something else: then it has no commit.
+    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None, None
+    changes = _git("status", "--porcelain", ":/kanlib", ":/notebooks")
+    return _git("rev-parse", "HEAD"), None if changes is None else bool(changes)
+
+
+checkout()  # what is committed or edited while a run trains is not what it runs

@@ -28,6 +28,14 @@ def test_versions_device_and_settings_are_those_of_this_process(monkeypatch):
     assert "NOT_MALLOC_" not in found.malloc
 
 
+@pytest.fixture(autouse=True)
+def fresh():
+    """Each test has a checkout of its own."""
+    provenance.checkout.cache_clear()
+    yield
+    provenance.checkout.cache_clear()
+
+
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A git repository with one commit that holds kanlib/, notebooks/ and a README."""
@@ -55,6 +63,14 @@ def test_a_clean_checkout_is_named_by_its_commit(checkout):
     found = environment("cpu", "default")
     assert found.git_commit == git(checkout, "rev-parse", "HEAD")
     assert found.git_dirty is False
+
+
+def test_what_is_committed_later_is_not_what_this_process_runs(checkout):
+    first = environment("cpu", "default").git_commit
+    (checkout / "kanlib/provenance.py").write_text("second\n")
+    assert environment("cpu", "default").git_dirty is False
+    git(checkout, "commit", "--quiet", "--all", "--message", "second")
+    assert environment("cpu", "default").git_commit == first
 
 
 @pytest.mark.parametrize(
