@@ -172,8 +172,8 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
 
     Raises:
         FileNotFoundError: a run has no record; says how to make it.
-        ValueError: a record is invalid, or of another run than its name says; two of one data set
-            are of different data; there are no runs, or one is there twice.
+        ValueError: a record is invalid, or of another run than its name says; its training is
+            not what the run stands for now; two of one data set are of different data; there are no runs, or one is there twice.
     """
     import pandas as pd
 
@@ -189,6 +189,10 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
             wrong = [n for n in type(run).model_fields if getattr(run, n) != getattr(record.run, n)]
             wrong = ", ".join(wrong)
             raise ValueError(f"{path} is the record of another run: {wrong} differ; {CURE}")
+        if record.training != run.training():  # of a preset that has changed since
+            raise ValueError(
+                f"{path} was trained with {record.training}, not {run.training()}; {CURE}"
+            )
         data, other = first.setdefault(run.dataset, (record.data_fingerprint, path))
         if data != record.data_fingerprint:
             raise ValueError(f"{path} is of other data than {other}, both {run.dataset}; {CURE}")

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -293,3 +294,11 @@ def test_the_record_of_another_run_is_refused_and_what_differs_is_named(saved, t
     saved.rename(other.path(tmp_path))
     with pytest.raises(ValueError, match="is the record of another run: seed differ"):
         load_records([other], tmp_path)
+
+
+def test_a_record_trained_as_its_run_no_longer_says_is_refused(tmp_path):
+    run = Run(bottleneck=5)
+    before = replace(run.training(), learning_rate=0.5)  # what the preset said then
+    save_record(make_record(run, training=before), tmp_path, {})
+    with pytest.raises(ValueError, match=r"was trained with .*learning_rate=0\.5.*, not "):
+        load_records([run], tmp_path)
