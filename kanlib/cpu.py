@@ -52,14 +52,16 @@ def fast_products(enabled: bool = True) -> Iterator[Products]:
         TypeError: ``enabled`` is no bool.
     """
     _check_switch(enabled)
+    if not enabled:
+        yield "default"
+        return
     before = torch.get_float32_matmul_precision()
     try:
-        if enabled:
-            torch.set_float32_matmul_precision("medium")
-            if _largest_error() > 2e-6:
-                torch.set_float32_matmul_precision(before)
-                enabled = False
-        yield "onednn" if enabled else "default"
+        torch.set_float32_matmul_precision("medium")
+        exact = _largest_error() <= 2e-6
+        if not exact:
+            torch.set_float32_matmul_precision(before)
+        yield "onednn" if exact else "default"
     finally:
         torch.set_float32_matmul_precision(before)
 

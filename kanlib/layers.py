@@ -104,7 +104,7 @@ class KANLinear(nn.Module):
         self.weight[:, 1:] = coefficients.transpose(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., I) -> (..., O), in the dtype of the parameters.
+        """(..., I) -> (..., O), in the dtype of the parameters, or autocast's.
 
         Raises:
             ValueError: the last axis of ``x`` is not ``in_features`` long.

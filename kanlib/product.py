@@ -32,8 +32,9 @@ def as_weight(owner: str, x: Tensor, weight: Tensor) -> Tensor:
     Raises:
         TypeError: ``x`` has another dtype.
     """
-    free = torch.is_autocast_enabled(weight.device.type) and x.is_floating_point()
-    if x.dtype != weight.dtype and not free:
+    if x.dtype == weight.dtype:
+        return x
+    if not (x.is_floating_point() and torch.is_autocast_enabled(weight.device.type)):
         raise TypeError(
             f"{owner}: input of dtype {x.dtype} must have the layer's dtype "
             f"{weight.dtype}; convert it with torch.as_tensor(x).to(layer.weight.dtype)"

@@ -39,6 +39,17 @@ def test_it_is_on_inside_the_block_where_the_probe_finds_it_exact(monkeypatch):
         assert torch.get_float32_matmul_precision() == "medium"
 
 
+def test_turned_off_it_touches_nothing(monkeypatch):
+    def refuse(*_):  # as PyTorch does where its newer settings were used before
+        raise RuntimeError("mix of the legacy and new APIs")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "get_float32_matmul_precision", refuse)
+        patch.setattr(torch, "set_float32_matmul_precision", refuse)
+        with cpu.fast_products(False) as products:
+            assert products == "default"
+
+
 def test_it_is_off_where_the_probe_finds_shortened_numbers(monkeypatch):
     monkeypatch.setattr(cpu, "_largest_error", lambda: 3e-3)  # as bfloat16
     with cpu.fast_products() as products:

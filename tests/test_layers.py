@@ -168,6 +168,12 @@ def test_blocks_of_rows_change_nothing(layer, monkeypatch):
 
 
 @pytest.mark.parametrize("separate_scale", [True, False])
+def test_shapes_are_inferred_without_data(separate_scale):
+    with torch.device("meta"):
+        assert KANLinear(4, 3, separate_scale=separate_scale)(torch.empty(2, 4)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("separate_scale", [True, False])
 def test_blocks_of_outputs_change_nothing(separate_scale, monkeypatch):
     layer = KANLinear(IN, 300, separate_scale=separate_scale, init_noise=5.0, dtype=torch.float64)
     x = inputs(9, IN).requires_grad_()
