@@ -137,7 +137,7 @@ def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
 
     Args:
         comparisons: columns rival, kan, dataset, bottleneck, rival_value, difference, low, high
-            (of the difference; NaN: no bar), verdict ("undecided" is drawn pale).
+            (of the difference; NaN: no bar), verdict ("undecided" and "level" are drawn pale).
         title: above the panels.
     """
     rivals = list(comparisons["rival"].unique())
@@ -159,7 +159,7 @@ def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
                     ends = np.array([row.low, row.difference, row.high])
                     low, middle, high = 100 * ends / row.rival_value
                     where = places.index((row.dataset, row.bottleneck)) + offset
-                    style["alpha"] = 0.3 if row.verdict == "undecided" else 1
+                    style["alpha"] = 0.3 if row.verdict in ("undecided", "level") else 1
                     axes.errorbar(middle, where, xerr=[[middle - low], [high - middle]], **style)
             axes.set_title(f"against {rival}", fontsize=10)
             axes.set_xscale("symlog", linthresh=50)  # PCA can be tens of times better
@@ -167,7 +167,7 @@ def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
         panels[0, 0].set_yticks(range(len(places)), [f"{data} {size}" for data, size in places])
         panels[0, 0].invert_yaxis()
         figure.supxlabel(
-            "test MSE, % above the rival's (left: the KAN is better; pale: undecided; "
+            "test MSE, % above the rival's (left: the KAN is better; pale: level or undecided; "
             "logarithmic beyond 50)",
             fontsize=10,
         )

@@ -93,12 +93,25 @@ def paired_differences(first: pd.Series, second: pd.Series) -> list[float]:
     return (both.iloc[:, 0] - both.iloc[:, 1]).tolist()
 
 
-def verdict(difference: Interval, larger_is_better: bool = False) -> str:
-    """Whether the interval of a difference excludes 0: "better", "worse" or "undecided"."""
-    lower, higher = ("worse", "better") if larger_is_better else ("better", "worse")
-    if difference.high < 0:
-        return lower
-    return higher if difference.low > 0 else "undecided"
+def verdict(difference: Interval, larger_is_better: bool = False, margin: float = 0.0) -> str:
+    """What the interval of a difference says of the first of two.
+
+    Args:
+        difference: first - second.
+        larger_is_better: of the values themselves.
+        margin: >= 0, the largest difference that does not matter.
+
+    Returns:
+        "better" where the interval excludes 0 on that side; else "level" where all of it lies
+        within the margin; else "worse" where it excludes 0; else "undecided".
+    """
+    low, high = difference.low, difference.high
+    better, worse = (low > 0, high < 0) if larger_is_better else (high < 0, low > 0)
+    if better:
+        return "better"
+    if -margin < low and high < margin:
+        return "level"
+    return "worse" if worse else "undecided"
 
 
 def summarise(records: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The paper's claims, each compared with a rival over seeds: better, worse, or undecided.
+"""The paper's claims, each compared with a rival over seeds: better, level, worse, or undecided.
 
 Needs ``statistics.py``. The claims are those of arXiv 2410.02077 in their own sense; the rivals are
 its CNN, a CNN and an MLP with as many parameters as its KAN, and PCA.
@@ -19,6 +19,9 @@ CLAIMS = {
     "linear baseline": "(not in the paper) AE-KAN beats a linear autoencoder, PCA",
     "training time": "AE-KAN trains as fast, or faster",
 }
+BETTER_ALONE = ("parameters", "linear baseline")  # claims that a model as good would not support
+# Differences that do not matter: the share of the rival's error or time, the points of accuracy.
+MARGIN, ACCURACY_MARGIN = 0.02, 0.005
 LARGEST_SMALL = 64  # the paper's small bottlenecks are 4 to 64, its tuned ones 150 and 500
 
 
@@ -69,8 +72,9 @@ def compare(records: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row a comparison: claim, protocol, metric, dataset, bottleneck, kan and rival (labels),
         kan_value and rival_value (means), difference (mean over the common seeds, KAN - rival),
-        low and high (95%, Student's t), bootstrap_low and bootstrap_high (95%), seeds, verdict
-        ("better": the t interval says that the KAN is; "worse"; or "undecided").
+        low and high (95%, Student's t), bootstrap_low and bootstrap_high (95%), seeds, verdict (of
+        the t interval on the KAN: "better"; "level", within ``MARGIN`` of the rival's mean or
+        ``ACCURACY_MARGIN``; "worse"; or "undecided").
     """
     rows = []
     places: Any = records[["dataset", "bottleneck"]].drop_duplicates()
@@ -102,7 +106,8 @@ def _row(comparison: Comparison, kan: Any, rival: Any) -> dict[Any, Any]:
     differences = statistics.paired_differences(ours, theirs)
     interval = statistics.mean_interval(differences)
     bootstrap = statistics.bootstrap_interval(differences)
-    larger_is_better = comparison.metric.endswith("accuracy")
+    accuracy = comparison.metric.endswith("accuracy")
+    margin = ACCURACY_MARGIN if accuracy else MARGIN * theirs.mean()
     return {
         "claim": comparison.claim,
         "protocol": comparison.protocol,
@@ -116,7 +121,7 @@ def _row(comparison: Comparison, kan: Any, rival: Any) -> dict[Any, Any]:
         "bootstrap_low": bootstrap.low,
         "bootstrap_high": bootstrap.high,
         "seeds": interval.count,
-        "verdict": statistics.verdict(interval, larger_is_better),
+        "verdict": statistics.verdict(interval, larger_is_better=accuracy, margin=margin),
     }
 
 
@@ -126,12 +131,15 @@ def summarise(comparisons: pd.DataFrame) -> pd.DataFrame:
     Args:
         comparisons: as ``compare`` returns.
 
+    A claim to be as good, or better, is supported where the KAN is better or level; a claim to be
+    better (``BETTER_ALONE``) where it is better.
+
     Returns:
         One row for each claim, protocol, metric, dataset, kan, rival and size ("small" or "tuned"),
-        with the counts better, worse and undecided, and a verdict on the claim: "holds" (better
-        everywhere), "not refuted" (better somewhere, worse nowhere), "does not hold" (worse
-        everywhere), "not supported" (worse somewhere, better nowhere), "undecided" (neither
-        anywhere), or "in part".
+        with the counts better, level, worse and undecided, and a verdict on the claim: "holds"
+        (supported everywhere), "not refuted" (supported somewhere, the rest undecided), "does not
+        hold" (contradicted everywhere), "not supported" (contradicted somewhere, the rest
+        undecided), "undecided" (everywhere), or "in part".
     """
     size = np.where(comparisons["bottleneck"] <= LARGEST_SMALL, "small", "tuned")
     keys = ["claim", "protocol", "metric", "dataset", "kan", "rival", "size"]
@@ -139,17 +147,21 @@ def summarise(comparisons: pd.DataFrame) -> pd.DataFrame:
     counts = (
         groups.size()
         .unstack(fill_value=0)
-        .reindex(columns=["better", "worse", "undecided"], fill_value=0)
+        .reindex(columns=["better", "level", "worse", "undecided"], fill_value=0)
     )
-    counts["verdict"] = [_overall(*row) for row in counts.itertuples(index=False)]
+    strict = counts.index.get_level_values("claim").isin(BETTER_ALONE)
+    support = counts["better"] + np.where(strict, 0, counts["level"])
+    against = counts["worse"] + np.where(strict, counts["level"], 0)
+    rows = zip(support, against, counts["undecided"], strict=True)
+    counts["verdict"] = [_overall(*row) for row in rows]
     return counts.rename_axis(columns=None).reset_index()
 
 
-def _overall(better: int, worse: int, undecided: int) -> str:
-    if better and worse:
+def _overall(support: int, against: int, undecided: int) -> str:
+    if support and against:
         return "in part"
-    if better:
+    if support:
         return "not refuted" if undecided else "holds"
-    if worse:
+    if against:
         return "not supported" if undecided else "does not hold"
     return "undecided"

@@ -57,6 +57,17 @@ def test_a_verdict_needs_an_interval_without_zero(low, high, word):
     assert verdict(interval, larger_is_better=True) == turned.get(word, word)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(-0.9, 0.9, "level"), (0.1, 0.9, "level"), (-0.9, -0.1, "better"), (0.1, 1.1, "worse"),
+     (-0.9, 1.1, "undecided"), (math.nan, math.nan, "undecided")],
+)  # fmt: skip
+def test_an_interval_within_the_margin_is_level(low, high, word):
+    assert verdict(Interval((low + high) / 2, low, high, 5), margin=1.0) == word
+    turned = Interval(-(low + high) / 2, -high, -low, 5)
+    assert verdict(turned, larger_is_better=True, margin=1.0) == word
+
+
 @pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf], [[1.0], [2.0]]])
 def test_values_that_are_not_numbers_are_refused(values):
     with pytest.raises(ValueError, match="values="):

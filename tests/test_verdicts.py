@@ -79,32 +79,46 @@ def test_one_seed_decides_nothing():
     assert found.verdict == "undecided" and math.isnan(found.low)
 
 
+def test_a_difference_that_does_not_matter_is_level():
+    error = verdicts.MARGIN / 2
+    kan = records("KAN", test_mse=[1 + error] * 2, knn_accuracy=[0.5, 0.5])
+    accuracy = 0.5 + 0.9 * verdicts.ACCURACY_MARGIN
+    cnn = records("CNN", test_mse=[1.0, 1.0], knn_accuracy=[accuracy] * 2)
+    table = verdicts.compare(pd.concat([kan, cnn]))
+    assert row(table, claim="reconstruction").verdict == "level"
+    assert row(table, claim="accuracy", protocol="sound").verdict == "level"
+
+
 def test_models_are_compared_at_the_same_bottleneck_only():
     both = pd.concat([records("KAN", 4, test_mse=[0.2]), records("CNN", 9, test_mse=[0.9])])
     assert verdicts.compare(both).empty
 
 
 @pytest.mark.parametrize(
-    ("found", "overall"),
+    ("claim", "found", "overall"),
     [
-        (["better", "better"], "holds"),
-        (["better", "undecided"], "not refuted"),
-        (["undecided"], "undecided"),
-        (["worse", "worse"], "does not hold"),
-        (["better", "worse"], "in part"),
-        (["undecided", "worse"], "not supported"),
+        ("reconstruction", ["better", "better"], "holds"),
+        ("reconstruction", ["better", "level"], "holds"),
+        ("reconstruction", ["better", "undecided"], "not refuted"),
+        ("reconstruction", ["undecided"], "undecided"),
+        ("reconstruction", ["worse", "worse"], "does not hold"),
+        ("reconstruction", ["level", "worse"], "in part"),
+        ("reconstruction", ["undecided", "worse"], "not supported"),
+        ("linear baseline", ["better", "better"], "holds"),
+        ("linear baseline", ["better", "level"], "in part"),
+        ("linear baseline", ["worse", "level"], "does not hold"),
     ],
 )
-def test_a_claim_holds_if_the_kan_is_better_everywhere(found, overall):
+def test_a_claim_holds_if_all_comparisons_support_it(claim, found, overall):
     table = pd.DataFrame(
         [
-            {"claim": "reconstruction", "protocol": "both", "metric": "test_mse",
-             "dataset": "mnist", "kan": "KAN", "rival": "CNN", "bottleneck": size,
-             "verdict": verdict}
+            {"claim": claim, "protocol": "both", "metric": "test_mse", "dataset": "mnist",
+             "kan": "KAN", "rival": "CNN", "bottleneck": size, "verdict": verdict}
             for size, verdict in zip((4, 9), found, strict=False)
         ]
     )  # fmt: skip
     summary: Any
     (summary,) = verdicts.summarise(table).itertuples()
     assert (summary.size, summary.verdict) == ("small", overall)
-    assert summary.better + summary.worse + summary.undecided == len(found)
+    counts = summary.better + summary.level + summary.worse + summary.undecided
+    assert counts == len(found)
