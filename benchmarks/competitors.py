@@ -42,7 +42,7 @@ def _dense_layer(in_features: int, out_features: int, grid_size: int, order: int
 
 
 # in_features, out_features, grid_size, spline_order -> layer. "dense limit" is the layer's product
-# alone, on 1 + M ready features an input: no exact dense layer can be faster.
+# alone, on 1 + M ready features an input: what the layer would cost if its basis cost nothing.
 LAYERS: dict[str, Callable[[int, int, int, int], nn.Module]] = {
     "KANLinear": _kan(separate_scale=False),
     "KANLinear, scale kept": _kan(separate_scale=True),

@@ -40,7 +40,7 @@ def write_report(results: Path, folder: Path) -> None:
     table = load(results)
     parts = []
     for device, rows in table.groupby("device"):
-        parts += [f"# Benchmarks on {_machine(rows)}", ""]
+        parts += [f"# Benchmarks on {_machine(rows)}", "", _commits(rows), ""]
         sections = [_ratios(rows), _layers(rows), _models(rows), _growth(rows), _startup(rows)]
         if device == "cpu":  # the targets are the CPU's
             (results / "targets.md").write_text(_targets(rows) + "\n")
@@ -75,11 +75,21 @@ def _machine(rows: Table) -> str:
     )
 
 
+def _commits(rows: Table) -> str:
+    """Which code each file measured."""
+    known = rows.reindex(columns=["source", "commit"]).fillna("an earlier one")
+    parts = [
+        f"{source} {', '.join(dict.fromkeys(here['commit']))}"
+        for source, here in known.groupby("source", sort=False)
+    ]
+    return f"Measured at the commits: {'; '.join(parts)}."
+
+
 def _targets(rows: Table) -> str:
     table = targets(rows)
-    for name in ("value", "scale_kept", "limit"):
+    for name in ("value", "scale_kept", "limit", "both_on"):
         table[name] = [f"{number:.2f}" if number == number else "" for number in table[name]]  # NaN
-    table = table.rename(columns={"scale_kept": "scale kept"})
+    table = table.rename(columns={"scale_kept": "scale kept", "both_on": "settings on for both"})
     return table.to_markdown(index=False, disable_numparse=True)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.cases import Case, Competitor
 from kanlib.files import atomic_file
+from kanlib.provenance import checkout
 
 Row = dict[str, Any]
 Table = Any  # pd.DataFrame or pd.Series; their types do not follow indexing
@@ -65,7 +66,14 @@ def machine(device: str) -> Row:
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "commit": _commit(),
     }
+
+
+def _commit() -> str:
+    """Of the code that is measured; with a + if it was changed since."""
+    commit, dirty = checkout()
+    return f"{(commit or '')[:9]}{'+' if dirty else ''}"
 
 
 def write(rows: Sequence[Row], path: Path) -> None:

@@ -172,8 +172,9 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame"
 
     Raises:
         FileNotFoundError: a run has no record; says how to make it.
-        ValueError: a record is invalid, or of another run than its name says; its training is
-            not what the run stands for now; two of one data set are of different data; there are no runs, or one is there twice.
+        ValueError: a record is invalid, or of another run than its name says; its training is not
+            what the run stands for now; two of one data set are of different data; there are no
+            runs, or one is there twice.
     """
     import pandas as pd
 

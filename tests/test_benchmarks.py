@@ -113,9 +113,10 @@ def test_the_command_line_writes_results_and_a_report(tmp_path, monkeypatch):
     rows = report.load(tmp_path / "r")
     assert set(rows["what"]) == {"memory of step"}
     assert {"authors", "KANLinear", "KANLinear, scale kept + settings"} <= set(rows["label"])
-    assert rows[["cpu", "cores", "torch", "threads"]].notna().all(axis=None)
+    assert rows[["cpu", "cores", "torch", "threads", "commit"]].notna().all(axis=None)
     summary = (tmp_path / "r/summary.md").read_text()
     assert "peak memory of a training step, MiB" in summary and "not measured" in summary
+    assert f"Measured at the commits: memory {rows['commit'][0]}." in summary
     assert (tmp_path / "f/benchmarks_models.png").stat().st_size > 5_000
 
 
@@ -132,12 +133,15 @@ def test_targets_are_ratios_of_medians_of_one_run():
                 row("authors", "authors", 8.0),
                 row("x", "KANLinear + settings", 1.6),
                 row("y", "KANLinear, scale kept + settings", 2.0),
+                row("z", "dense limit", 1.0),
+                row("z", "dense limit + settings", 1.2),
             ]
         )
     ).set_index("target")
-    step = table.loc["step 784-34 against the authors' way, settings on"]
+    step = table.loc["step 784-34 with settings against the authors' way"]
     assert math.isclose(step["value"], 5.0) and step["verdict"] == "met"
     assert math.isclose(step["scale_kept"], 4.0)
+    assert math.isclose(step["limit"], 8.0)
     others = table.drop(index=step.name)
     assert (others["verdict"] == "not measured").all()
 

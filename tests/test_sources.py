@@ -190,8 +190,9 @@ def test_the_svhn_subset_is_cut_from_the_test_split(tmp_path, monkeypatch):
     known = replace(sources.KNOWN["svhn-test10k"], counts=(4, 2))
     monkeypatch.setitem(sources.KNOWN, "svhn-test10k", known)
     images = load_images("svhn-test10k", tmp_path)
-    first = [split.images[:, 0, 0, 0].add(1).mul(127.5).round() for split in (images.train, images.test)]
-    assert [values.tolist() for values in first] == [[3, 1, 0, 2], [5, 4]]
+    splits = (images.train, images.test)
+    values = [split.images[:, 0, 0, 0].add(1).mul(127.5).round().tolist() for split in splits]
+    assert values == [[3, 1, 0, 2], [5, 4]]
     assert images.train.labels.tolist() == [0, 3, 5, 5]
     assert images.test.labels.tolist() == [1, 9]
 
