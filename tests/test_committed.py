@@ -25,7 +25,7 @@ WITH_TABLES = sorted(
 COMMITTED = [path for path in WITH_TABLES if load_experiment(path).notebook is None]
 STUDIES = [path for path in WITH_TABLES if path not in COMMITTED]
 RECORDS = [p for p in Path("results/runs").rglob("*.json") if "digits" not in p.parts]
-# Named by 83 records of small-mnist and output-mnist; rewritten into 54f15a8 before they were public.
+# Named by 83 records of small-mnist and output-mnist; rewritten into 54f15a8 before publication.
 BEFORE_THE_HISTORY = {"34c02e788", "7059a7d5f", "a3d3b296a", "d305b27de"}
 # The default of notebooks/06_verdicts.ipynb.
 JUDGED = ("small-mnist", "tuned-mnist", "small-svhn", "tuned-svhn", "small-cifar10")
