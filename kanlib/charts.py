@@ -130,23 +130,21 @@ def fronts(
         title: above the panels.
     """
     with mpl.rc_context(figures.STYLE):
-        size = (3.1 * len(axes_of) + 1.8, 3.0 * len(losses) + 0.6)
-        figure, panels = figures.grid(len(losses), len(axes_of), size)
-        for line, (loss, loss_name) in zip(panels, losses.items(), strict=True):
-            for axes, (cost, cost_name) in zip(line, axes_of.items(), strict=True):
+        size = (4.2 * len(losses), 2.7 * len(axes_of) + 1)
+        figure, panels = figures.grid(len(axes_of), len(losses), size)
+        for line, (cost, cost_name) in zip(panels, axes_of.items(), strict=True):
+            for axes, (loss, loss_name) in zip(line, losses.items(), strict=True):
                 front: Any = table[on_front[cost, loss]]
                 front = front.sort_values(cost)
                 axes.step(front[cost], front[loss], where="post", color="0.8", lw=2.5, zorder=0)
                 for label, rows in _by_family(table.sort_values("parameters")):
                     look = figures.look(label) | {"linestyle": "-", "linewidth": 0.5}
                     axes.plot(rows[cost], rows[loss], label=label, **look)
-                axes.set(xscale="log", yscale="log", xlabel=cost_name)
+                axes.set(xscale="log", yscale="log", xlabel=cost_name, ylabel=loss_name)
                 figures.plain_log_axis(axes.xaxis)
                 figures.plain_log_axis(axes.yaxis)
-            line[0].set_ylabel(loss_name)
-        figure.legend(
-            *panels[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=8
-        )
+        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center",
+                      ncols=3, fontsize=8)  # fmt: skip
         figure.suptitle(title)
     return figure
 
