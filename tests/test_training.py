@@ -7,9 +7,12 @@ import torch
 import truth
 from torch import nn
 
-from kanlib import BSpline, KANLinear, build_model
+from kanlib import MODELS, BSpline, KANLinear, build_model
 from kanlib.autoencoders import Autoencoder
 from kanlib.data import Images, Split
+from kanlib.evaluation import evaluate
+from kanlib.runs import Run
+from kanlib.steplog import StepLog
 from kanlib.training import History, TrainingConfig, TrainingDiverged, preset, train
 
 
@@ -254,3 +257,20 @@ def test_settings_out_of_range_are_named(name, values, rule):
 
 def test_a_fresh_history_is_empty():
     assert History() == History([], [], 0.0, 0)
+
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device"))]  # fmt: skip
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_trains_and_is_scored_on_any_device(few_digits, name, device):
+    run, images = Run(model=name, bottleneck=5, epochs=2), few_digits.to(device)
+    model, steps = run.build_model(images.shape).to(device), StepLog(every=1)
+    before = evaluate(run.build_model(images.shape), few_digits)
+    train(model, images, run.training(), seed=run.seed, on_step=steps)
+    after = evaluate(model, images)
+    assert after.test_mse < before.test_mse
+    taken = 0 if name == "pca" else 2 * 3  # epochs, batches of 64
+    assert len(steps.arrays().get("step_loss", ())) == taken
