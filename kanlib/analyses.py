@@ -40,7 +40,8 @@ class Pruned(BaseModel):
 
     Attributes:
         kept: fraction of the edges.
-        numbers: weights on them; a KAN's edge has one for each of its functions.
+        numbers: weights on them, without biases and splines on nodes; a KAN's edge has one for each
+            of its functions.
         mse: on the test images.
     """
 

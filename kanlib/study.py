@@ -129,7 +129,10 @@ def _ablation(
 
 
 def _scores(model: Autoencoder, seen: dict[str, Moments]) -> dict[str, dict[str, Tensor]]:
-    """Rule -> scores of the edges; none unless all weights are on edges."""
+    """Rule -> scores of the edges; none with convolutions, whose weights serve many edges each.
+
+    Biases, and splines on nodes, are on no edge: they have no score and are not pruned.
+    """
     kinds = {type(module) for module in model.modules()}
     if {nn.Conv2d, nn.ConvTranspose2d} & kinds or not {KANLinear, nn.Linear} & kinds:
         return {}
