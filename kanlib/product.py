@@ -34,7 +34,7 @@ def as_weight(owner: str, x: Tensor, weight: Tensor) -> Tensor:
     """
     if x.dtype == weight.dtype:
         return x
-    if not (x.is_floating_point() and torch.is_autocast_enabled(weight.device.type)):
+    if not (torch.is_autocast_enabled(weight.device.type) and x.is_floating_point()):
         raise TypeError(
             f"{owner}: input of dtype {x.dtype} must have the layer's dtype "
             f"{weight.dtype}; convert it with torch.as_tensor(x).to(layer.weight.dtype)"
