@@ -6,11 +6,11 @@ it has it. A training step takes and gives back large temporaries, and each page
 trip into the kernel. A step holds more memory at its peak (``results/benchmarks/summary.md``), and
 a process returns none before it ends. No number changes; without glibc 2.35 nothing happens.
 
-``fast_products`` lets PyTorch hand float32 products to oneDNN, which was twice as fast as its
-default on an AMD processor, and slower on an Intel one. On a CPU with bfloat16 matrix units (AMX)
-the same switch would shorten the numbers. So it is probed first, and left alone where it is not
-exact or not faster. On a GPU it would shorten numbers too, unseen by the probe: it is for runs on a
-CPU. Sums are taken in another order, so a run's last digits differ from a run without it.
+``fast_products`` lets PyTorch hand float32 products to oneDNN, which is faster than its default on
+AMD processors. On a CPU with bfloat16 matrix units (AMX) the same switch would shorten
+the numbers; so it is probed first, and left alone where it is not exact. On a GPU it would shorten
+them too, unseen by the probe: it is for runs on a CPU. Sums are taken in another order, so a run's
+last digits differ from a run without it.
 
 ``compiled_passes`` has training's forward and backward pass, model and loss together, run by code
 that PyTorch's compiler makes from the same formulas: fewer passes over memory, no Python between
@@ -21,7 +21,6 @@ own needs no switch: ``torch.compile(model)`` does it.
 """
 
 import functools
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -40,13 +39,13 @@ _passes: Passes = "eager"  # until ``compiled_passes`` says otherwise
 
 @contextmanager
 def fast_products(enabled: bool = True) -> Iterator[Products]:
-    """Use the other product library inside the ``with`` block, if it is exact and faster here.
+    """Use the faster product library inside the ``with`` block, if it is exact here.
 
     Args:
         enabled: False leaves everything as it is.
 
     Yields:
-        "onednn" where the other library is on, else "default"; to be written in a record.
+        "onednn" where the faster library is on, else "default"; to be written in a record.
 
     Raises:
         TypeError: ``enabled`` is no bool.
@@ -57,13 +56,11 @@ def fast_products(enabled: bool = True) -> Iterator[Products]:
         return
     before = torch.get_float32_matmul_precision()
     try:
-        seconds = _product_seconds()
         torch.set_float32_matmul_precision("medium")
-        # Far from both the 2 of AMD and the 0.8 of Intel: no accident decides.
-        use = _largest_error() <= 2e-6 and seconds > 1.3 * _product_seconds()
-        if not use:
+        exact = _largest_error() <= 2e-6
+        if not exact:
             torch.set_float32_matmul_precision(before)
-        yield "onednn" if use else "default"
+        yield "onednn" if exact else "default"
     finally:
         torch.set_float32_matmul_precision(before)
 
@@ -74,18 +71,6 @@ def _largest_error() -> float:
     a, b = (torch.randn(256, 1024, generator=generator) for _ in range(2))
     exact = a.double() @ b.double().T
     return ((a @ b.T - exact).abs().max() / exact.abs().max()).item()
-
-
-def _product_seconds() -> float:
-    """The least time of a product as a KAN layer has it, of ten: what else runs hardly counts."""
-    features, weight = torch.ones(64, 7056), torch.ones(150, 7056)
-
-    def once() -> float:
-        start = time.perf_counter()
-        features @ weight.T
-        return time.perf_counter() - start
-
-    return min(once() for _ in range(10))
 
 
 @contextmanager
