@@ -128,11 +128,11 @@ def _row(comparison: Comparison, kan: Any, rival: Any) -> dict[Any, Any]:
 def summarise(comparisons: pd.DataFrame) -> pd.DataFrame:
     """What all comparisons of a claim come to, at small and at tuned bottlenecks.
 
-    Args:
-        comparisons: as ``compare`` returns.
-
     A claim to be as good, or better, is supported where the KAN is better or level; a claim to be
     better (``BETTER_ALONE``) where it is better.
+
+    Args:
+        comparisons: as ``compare`` returns.
 
     Returns:
         One row for each claim, protocol, metric, dataset, kan, rival and size ("small" or "tuned"),
