@@ -6,11 +6,12 @@ it has it. A training step takes and gives back large temporaries, and each page
 trip into the kernel. A step holds more memory at its peak (``results/benchmarks/summary.md``), and
 a process returns none before it ends. No number changes; without glibc 2.35 nothing happens.
 
-``fast_products`` lets PyTorch hand float32 products to oneDNN, which is faster than its default on
-AMD processors. On a CPU with bfloat16 matrix units (AMX) the same switch would shorten
-the numbers; so it is probed first, and left alone where it is not exact. On a GPU it would shorten
-them too, unseen by the probe: it is for runs on a CPU. Sums are taken in another order, so a run's
-last digits differ from a run without it.
+``fast_products`` lets PyTorch hand float32 products to oneDNN on AMD processors, where that is
+faster than the default, Intel's MKL; on Intel's own it is slower, and nothing changes. On a CPU
+with bfloat16 matrix units (AMX) the same switch would shorten the numbers; so it is probed first,
+and left alone where it is not exact. On a GPU it would shorten them too, unseen by the probe: it is
+for runs on a CPU. Sums are taken in another order, so a run's last digits differ from a run
+without it.
 
 ``compiled_passes`` has training's forward and backward pass, model and loss together, run by code
 that PyTorch's compiler makes from the same formulas: fewer passes over memory, no Python between
@@ -23,6 +24,7 @@ own needs no switch: ``torch.compile(model)`` does it.
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -34,24 +36,27 @@ Passes = Literal["eager", "compiled"]
 # Blocks above 32 MiB would be mapped, and cleared, anew for each step: none is mapped by itself.
 _KEEP = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1099511627776"
 MALLOC = {"GLIBC_TUNABLES": f"glibc.malloc.hugetlb=1:{_KEEP}"}
+_PROCESSORS = Path("/proc/cpuinfo")
 _passes: Passes = "eager"  # until ``compiled_passes`` says otherwise
 
 
 @contextmanager
 def fast_products(enabled: bool = True) -> Iterator[Products]:
-    """Use the faster product library inside the ``with`` block, if it is exact here.
+    """Use oneDNN inside the ``with`` block, if it is faster and exact here.
+
+    Which it is follows from the processor alone: a clock would choose now one, now the other.
 
     Args:
         enabled: False leaves everything as it is.
 
     Yields:
-        "onednn" where the faster library is on, else "default"; to be written in a record.
+        "onednn" where it is on, else "default"; to be written in a record.
 
     Raises:
         TypeError: ``enabled`` is no bool.
     """
     _check_switch(enabled)
-    if not enabled:
+    if not (enabled and _onednn_is_faster()):
         yield "default"
         return
     before = torch.get_float32_matmul_precision()
@@ -63,6 +68,13 @@ def fast_products(enabled: bool = True) -> Iterator[Products]:
         yield "onednn" if exact else "default"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def _onednn_is_faster() -> bool:
+    try:
+        return "AuthenticAMD" in _PROCESSORS.read_text()
+    except OSError:  # not Linux
+        return False
 
 
 def _largest_error() -> float:

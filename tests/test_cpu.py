@@ -23,7 +23,15 @@ def untouched():
     assert after == before
 
 
-def test_products_stay_exact_in_single_precision():
+@pytest.fixture
+def amd(monkeypatch, tmp_path):
+    processors = tmp_path / "cpuinfo"
+    processors.write_text("processor\t: 0\nvendor_id\t: AuthenticAMD\n")
+    monkeypatch.setattr(cpu, "_PROCESSORS", processors)
+    return processors
+
+
+def test_products_stay_exact_in_single_precision(amd):
     a, b = torch.randn(100, 500), torch.randn(500, 100)
     exact = a.double() @ b.double()
     with cpu.fast_products() as products:
@@ -32,14 +40,24 @@ def test_products_stay_exact_in_single_precision():
     assert error < 2e-6
 
 
-def test_it_is_on_inside_the_block_where_the_probe_finds_it_exact(monkeypatch):
+def test_it_is_on_inside_the_block_where_the_probe_finds_it_exact(amd, monkeypatch):
     monkeypatch.setattr(cpu, "_largest_error", lambda: 6e-7)
     with cpu.fast_products() as products:
         assert products == "onednn"
         assert torch.get_float32_matmul_precision() == "medium"
 
 
-def test_turned_off_it_touches_nothing(monkeypatch):
+@pytest.mark.parametrize("processors", ["vendor_id\t: GenuineIntel\n", "CPU part\t: 0xd0c\n", None])
+def test_it_is_off_where_the_default_is_faster_or_the_processor_unknown(amd, processors):
+    amd.unlink()
+    if processors:
+        amd.write_text(processors)
+    with cpu.fast_products() as products:
+        assert products == "default"
+        assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_turned_off_it_touches_nothing(amd, monkeypatch):
     def refuse(*_):  # as PyTorch does where its newer settings were used before
         raise RuntimeError("mix of the legacy and new APIs")
 
@@ -50,7 +68,7 @@ def test_turned_off_it_touches_nothing(monkeypatch):
             assert products == "default"
 
 
-def test_it_is_off_where_the_probe_finds_shortened_numbers(monkeypatch):
+def test_it_is_off_where_the_probe_finds_shortened_numbers(amd, monkeypatch):
     monkeypatch.setattr(cpu, "_largest_error", lambda: 3e-3)  # as bfloat16
     with cpu.fast_products() as products:
         assert products == "default"
@@ -72,18 +90,18 @@ def test_the_probe_would_see_bfloat16(monkeypatch):
     assert cpu._largest_error() > 1e-4
 
 
-def test_disabled_it_changes_nothing():
+def test_disabled_it_changes_nothing(amd):
     with cpu.fast_products(enabled=False) as products:
         assert products == "default"
         assert torch.get_float32_matmul_precision() == "highest"
 
 
-def test_an_error_in_the_block_passes_and_the_setting_is_restored():
+def test_an_error_in_the_block_passes_and_the_setting_is_restored(amd):
     with pytest.raises(KeyError), cpu.fast_products():
         raise KeyError
 
 
-def test_a_users_own_setting_is_what_is_restored():
+def test_a_users_own_setting_is_what_is_restored(amd):
     torch.set_float32_matmul_precision("high")
     with cpu.fast_products():
         pass
