@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,9 @@ class WorkerProcess:
     def send(self, do: str, **arguments: Any) -> None:
         """Ask, without waiting for the answer."""
         assert self.process.stdin
-        self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # it died: ``receive`` says so
+            self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self.process.stdin.flush()
 
     def receive(self) -> Row:
         """The answer to the oldest open question.
@@ -67,7 +69,8 @@ class WorkerProcess:
     def close(self) -> None:
         """End the process."""
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
 

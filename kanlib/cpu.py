@@ -80,7 +80,7 @@ def _onednn_is_faster() -> bool:
 def _largest_error() -> float:
     """Error of a random float32 product, relative to its largest entry."""
     generator = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(256, 1024, generator=generator) for _ in range(2))
+    a, b = (torch.randn(256, 1024, generator=generator, device="cpu") for _ in range(2))
     exact = a.double() @ b.double().T
     return ((a @ b.T - exact).abs().max() / exact.abs().max()).item()
 

@@ -30,6 +30,7 @@ def write(target: Path, arrays: Arrays, classes: tuple[str, ...], hashes: dict[s
         for key, array in arrays.items():
             np.save(partial / f"{key}.npy", array)
         (partial / "meta.json").write_text(json.dumps({"classes": classes, "hashes": hashes}))
+        partial.chmod(0o755)  # mkdtemp makes it private
         shutil.rmtree(target, ignore_errors=True)  # a damaged older one
         try:
             os.rename(partial, target)

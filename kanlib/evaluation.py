@@ -21,6 +21,7 @@ from kanlib.data import Images, Split
 from kanlib.grids import coverage
 from kanlib.layers import KANLinear
 from kanlib.reconstruction import batches, check_images, reconstruction_error
+from kanlib.watching import watch
 
 NEIGHBOURS = 3  # as in the paper
 _EDGES = 12  # pictured, at most
@@ -176,21 +177,17 @@ def dead_units(model: Autoencoder, images: Images) -> NDArray[np.generic]:
     Returns:
         (layers,) int64, in the order of the model; empty where there is no ReLU.
     """
-    alive: dict[nn.Module, Tensor] = {}
+    alive: dict[str, Tensor] = {}
 
-    def note(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+    def note(name: str, _: nn.Module, x: Tensor) -> None:
         """Remember the units that were above 0."""
-        alive[layer] = alive.get(layer, torch.tensor(False)) | (output > 0).any(0).cpu()
+        alive[name] = alive.get(name, torch.tensor(False)) | (x > 0).any(0).cpu()
 
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.ReLU)]
-    hooks = [layer.register_forward_hook(note) for layer in layers]
-    try:
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.ReLU)}
+    with watch(layers, note):
         for batch in batches(images.train.images, 1024):
             model(batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return np.array([int((~alive[layer]).sum()) for layer in layers], dtype=np.int64)
+    return np.array([int((~alive[name]).sum()) for name in layers], dtype=np.int64)
 
 
 def first_of_each_class(split: Split) -> Tensor:

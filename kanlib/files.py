@@ -17,21 +17,28 @@ from numpy.typing import NDArray
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """A temporary name to write to, renamed to ``path`` if the block succeeds, removed if not."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = None
     try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+        os.close(descriptor)
+        temporary = Path(name)
         yield temporary
-        with temporary.open("rb") as file:  # on the disk before it has its name
-            os.fsync(file.fileno())
+        _sync(temporary)  # on the disk before it has its name
         temporary.chmod(0o644)  # mkstemp makes it private
         temporary.replace(path)
     except OSError as error:
-        if error.filename in (None, name):  # a full disk names none
+        # A full disk names no file, and nobody knows the temporary one.
+        if error.filename is None or ".partial-" in str(error.filename):
             error.filename = str(path)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def save_with_arrays(path: Path, text: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -50,5 +57,6 @@ def save_with_arrays(path: Path, text: str, arrays: Mapping[str, NDArray[Any]]) 
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as temporary:
         temporary.write_text(text)
+        _sync(temporary)  # what can fail has not failed, before the arrays have their name
         with atomic_file(path.with_suffix(".npz")) as beside, beside.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)

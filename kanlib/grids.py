@@ -6,15 +6,16 @@ layer on a longer or finer grid.
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from kanlib import splines
 from kanlib.bases import Basis, BSpline
 from kanlib.layers import KANLinear
+from kanlib.watching import watch
 
 REFINEMENTS = ("finer", "longer")
 
@@ -52,20 +53,20 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"coverage: model={model!r} must be an nn.Module")
-    met: dict[str, list[Tensor]] = {}
-    hooks = []
-    for name, layer in model.named_modules():
-        if isinstance(layer, KANLinear) and isinstance(layer.basis, BSpline):
-            met[name] = []
-            count = partial(_count, met[name], layer.basis)
-            hooks.append(layer.register_forward_pre_hook(count))
-    try:
-        with torch.inference_mode():
-            model(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    totals = {name: torch.stack(counts).sum(0).tolist() for name, counts in met.items() if counts}
+    layers = {
+        name: layer
+        for name, layer in model.named_modules()
+        if isinstance(layer, KANLinear) and isinstance(layer.basis, BSpline)
+    }
+    counts: dict[str, Tensor] = {}
+
+    def count(name: str, layer: Any, x: Tensor) -> None:
+        """Add the numbers of one call."""
+        counts[name] = counts.get(name, 0) + _count(layer.basis, x)
+
+    with torch.inference_mode(), watch(layers, count):
+        model(inputs)
+    totals = {name: counts[name].tolist() for name in layers if name in counts}
     found = {
         name: Coverage(*(n / sum(total) for n in total))
         for name, total in totals.items()
@@ -97,14 +98,14 @@ def refine(
         grid_range: its ends (lo, hi); None: the old ones.
 
     Returns:
-        A new layer of the same dtype, on the same device.
+        A new layer of the same dtype and mode, on the same device.
 
     Raises:
-        TypeError: ``layer`` is no ``KANLinear``.
+        TypeError: ``layer`` is no ``KANLinear``, or one with parametrizations.
         ValueError: the layer's basis is another, or the new grid is none.
     """
-    if not isinstance(layer, KANLinear):
-        raise TypeError(f"refine: layer={layer!r} must be a KANLinear")
+    if not isinstance(layer, KANLinear) or is_parametrized(layer):
+        raise TypeError(f"refine: layer={layer!r} must be a KANLinear without parametrizations")
     if not isinstance(layer.basis, BSpline):
         raise ValueError(f"refine: the basis of layer, {layer.basis}, must be a BSpline")
     old = layer.basis
@@ -135,7 +136,7 @@ def refine(
             refined.spline_scale.copy_(layer.spline_scale)
     for made, given in zip(refined.parameters(), layer.parameters(), strict=True):
         made.requires_grad_(given.requires_grad)
-    return refined
+    return refined.train(layer.training)
 
 
 def refine_model(model: nn.Module, how: str) -> None:
@@ -174,10 +175,10 @@ def _new_grid(basis: Basis, how: str) -> tuple[int, tuple[float, float]]:
     return basis.grid_size + 2 * basis.spline_order, (low - reach, high + reach)
 
 
-def _count(met: list[Tensor], basis: BSpline, _: nn.Module, x: tuple[Tensor]) -> None:
-    """Append how many numbers lie inside the grid, beside it and beyond: (3,)."""
+def _count(basis: BSpline, x: Tensor) -> Tensor:
+    """How many numbers lie inside the grid, beside it and beyond: (3,)."""
     low, high = basis.grid_range
     reach = basis.spline_order * (high - low) / basis.grid_size
-    inside = ((x[0] >= low) & (x[0] <= high)).sum()
-    near = ((x[0] > low - reach) & (x[0] < high + reach)).sum()
-    met.append(torch.stack([inside, near - inside, x[0].numel() - near]))
+    inside = ((x >= low) & (x <= high)).sum()
+    near = ((x > low - reach) & (x < high + reach)).sum()
+    return torch.stack([inside, near - inside, x.numel() - near])

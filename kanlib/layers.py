@@ -54,7 +54,8 @@ class KANLinear(nn.Module):
 
     Attributes:
         weight: (O, 1 + M, I); ``weight[:, 0]`` multiplies the base function.
-        spline_scale: (O, I) or None.
+        spline_scale: (O, I) or None. The state dict has these two alone: load it into a layer of
+            the same basis and base.
 
     Raises:
         ValueError: an argument is out of range.
@@ -77,6 +78,8 @@ class KANLinear(nn.Module):
         check_functions("KANLinear", basis, base, init_noise)
         if type(separate_scale) is not bool:
             raise ValueError(f"KANLinear: separate_scale={separate_scale!r} must be True or False")
+        if dtype is not None and not dtype.is_floating_point:
+            raise ValueError(f"KANLinear: dtype={dtype} must be a floating point dtype")
         self.in_features = in_features
         self.out_features = out_features
         self.basis = basis

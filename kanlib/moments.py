@@ -9,7 +9,6 @@ edges follow from one matrix of second moments an input, and no edge is ever eva
 Shapes: N images, I inputs of a layer, K features of each, D the largest degree of a polynomial.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +18,7 @@ from kanlib.activations import SplineActivation
 from kanlib.layers import KANLinear
 from kanlib.product import edge_features
 from kanlib.reconstruction import batches
+from kanlib.watching import See, watch
 
 # Modules that act on each number by itself; another kind of activation is one name more.
 ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.SiLU, nn.Tanh, SplineActivation)
@@ -83,7 +83,7 @@ def visit(
     model: nn.Module,
     kinds: tuple[type[nn.Module], ...],
     images: Tensor,
-    see: Callable[[str, nn.Module, Tensor], None],
+    see: See,
     batch_size: int = 512,
 ) -> None:
     """Call ``see(name, layer, x)`` with all that enters the layers of these kinds.
@@ -100,20 +100,10 @@ def visit(
     """
     parts = batches(images, batch_size)
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
-    hooks = [layer.register_forward_pre_hook(_watch(name, see)) for name, layer in layers.items()]
     model.eval()
-    try:
-        for batch in parts if hooks else ():
+    with watch(layers, see):
+        for batch in parts if layers else ():
             model(batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _watch(
-    name: str, see: Callable[[str, nn.Module, Tensor], None]
-) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-    return lambda layer, x: see(name, layer, x[0])
 
 
 def fit_polynomials(seen: Moments, degree: int) -> Tensor:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from kanlib.bases import BASE_FUNCTIONS, Basis
 
@@ -114,15 +113,11 @@ class EdgeFeatures(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Gradient of x; an error where a second derivative is asked for."""
-        return EdgeFeatures.gradients(ctx, *_once(grads))
-
-    @staticmethod
-    @once_differentiable
-    def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """By the slopes."""
+        """Gradient of x, by the slopes; an error where a second derivative is asked for."""
         (x,) = ctx.saved_tensors
-        return _input_gradient(grads[0], x, ctx.basis, ctx.base), None, None
+        with torch.no_grad():
+            grad = _input_gradient(grads[0], x, ctx.basis, ctx.base)
+        return _once(grad, grads[0], x), None, None
 
 
 class ScaledProduct(torch.autograd.Function):
@@ -138,35 +133,63 @@ class ScaledProduct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Gradients of all three; an error where a second derivative is asked for."""
-        return ScaledProduct.gradients(ctx, *_once(grads))
+        features, weight, scale = sources = ctx.saved_tensors
+        of_features = of_weight = of_scale = None
+        with torch.no_grad():
+            grad = grads[0].to(features.dtype)  # autocast may have computed y in less
+            if ctx.needs_input_grad[0]:
+                of_features = _features_gradient(grad, features, weight, scale)
+            if any(ctx.needs_input_grad[1:]):
+                of_weight, of_scale = _weight_gradients(grad, features, weight, scale)
+        return tuple(_once(found, *grads, *sources) for found in (of_features, of_weight, of_scale))
+
+
+def _features_gradient(grad: Tensor, features: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    """The product df = g W, (N, 1 + M, I)."""
+    found = torch.empty_like(features, memory_format=torch.contiguous_format)
+    flat = found.flatten(1)
+    for block in _output_blocks(weight):
+        matrix, add = _matrix(weight, scale, block), int(block.start > 0)
+        torch.addmm(flat, grad[:, block], matrix, beta=add, out=flat)
+    return found
+
+
+def _weight_gradients(
+    grad: Tensor, features: Tensor, weight: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The product dW = g^T f, (O, 1 + M, I), times the scale; and the scale's own, (O, I)."""
+    inputs = features.flatten(1)
+    of_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
+    of_scale = torch.zeros_like(scale)
+    for block in _output_blocks(weight):
+        part = of_weight[block]
+        torch.mm(grad[:, block].T, inputs, out=part.flatten(1))
+        _unscale(part, weight[block], scale[block], of_scale[block])
+    return of_weight, of_scale
+
+
+class _Once(torch.autograd.Function):
+    """A gradient that has no derivative, by anything that it was computed from."""
 
     @staticmethod
-    @once_differentiable
-    def gradients(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The products df = g W and dW = g^T f, and what the scale makes of dW."""
-        features, weight, scale = ctx.saved_tensors
-        grad = grads[0].to(features.dtype)  # autocast may have computed y in less
-        inputs = features.flatten(1)
-        per_feature = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
-        grad_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
-        grad_scale = torch.zeros_like(scale)
-        for block in _output_blocks(weight):
-            if per_feature is not None:
-                matrix, add = _matrix(weight, scale, block), int(block.start > 0)
-                torch.addmm(per_feature, grad[:, block], matrix, beta=add, out=per_feature)
-            part = grad_weight[block]
-            torch.mm(grad[:, block].T, inputs, out=part.flatten(1))
-            _unscale(part, weight[block], scale[block], grad_scale[block])
-        if per_feature is not None:
-            per_feature = per_feature.view_as(features)
-        return per_feature, grad_weight, grad_scale
+    def forward(ctx: Any, found: Tensor, *sources: Tensor) -> Tensor:
+        """``found`` itself."""
+        return found.view_as(found)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """An error."""
+        raise RuntimeError(
+            "a layer of learned functions cannot be differentiated twice: its gradient, made with "
+            "create_graph=True, has no derivative"
+        )
 
 
-def _once(grads: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """``grads`` such that a second derivative (create_graph) is an error, not a silent 0."""
-    if not torch.is_grad_enabled():
-        return grads
-    return tuple(grad.detach().requires_grad_() for grad in grads)
+def _once(found: Tensor | None, *sources: Tensor) -> Tensor | None:
+    """``found`` such that its derivative, the second (create_graph), is an error, no silent 0."""
+    if found is None or torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        return found
+    return _Once.apply(found, *sources)
 
 
 def _unscale(grad: Tensor, weight: Tensor, scale: Tensor, grad_scale: Tensor) -> None:

@@ -39,6 +39,8 @@ def reconstruction_loss(model: Autoencoder, x: torch.Tensor) -> torch.Tensor:
 def reconstruction_error(model: Autoencoder, images: torch.Tensor, batch_size: int = 1024) -> float:
     """Mean squared error over all pixels of ``images`` (N, C, H, W), accumulated in float64.
 
+    ``model`` is in eval mode afterwards.
+
     Raises:
         ValueError: see ``batches``; or the model returns images of another shape.
     """

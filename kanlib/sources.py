@@ -102,6 +102,7 @@ def _download(known: Known, target: Path) -> str | None:
     try:
         for arguments in _torchvision_splits(known):
             dataset(unfinished, download=True, **arguments)
+        os.chmod(unfinished, 0o755)  # mkdtemp makes it private
         os.replace(unfinished, target)
     except (OSError, RuntimeError) as error:
         if list(target.glob(known.files)):  # another process was faster

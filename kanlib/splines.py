@@ -57,7 +57,8 @@ def bspline_basis(
         grid_size: number G >= 1 of grid intervals.
         spline_order: polynomial degree k, 1 to 5.
         grid_range: ends (lo, hi) of the grid.
-        out: (..., M, I) written in place when given; any strides.
+        out: (..., M, I) written in place when given; any strides. Autograd does not follow:
+            ``bspline_slope`` has the derivative.
 
     Returns:
         (..., M, I), M = G + k, values in [0, 1]; ``out`` when given.
@@ -193,7 +194,7 @@ def _truncated_powers(
     distance: Tensor, power: int, spline_order: int, unit: float, out: Tensor | None = None
 ) -> Tensor:
     """Sum over i of (-1)^i C(k+1, i) ((k+1)/2 - i - distance)_+^power; overwrites ``distance``."""
-    reach = torch.tensor((spline_order + 1) / 2 * unit, dtype=distance.dtype)
+    reach = distance.new_full((), (spline_order + 1) / 2 * unit)
     inside = torch.sub(reach, distance, out=distance).relu_()  # zero beyond the support
     total = _power(inside, power, out)
     for i in range(1, spline_order // 2 + 1):

@@ -205,7 +205,7 @@ def _train_epoch(
 ) -> torch.Tensor:
     """One pass over the training images; the loss of every step, (steps,), on their device."""
     pixels = images.train.images
-    order = torch.randperm(len(pixels), generator=shuffle).to(pixels.device)
+    order = torch.randperm(len(pixels), generator=shuffle, device="cpu").to(pixels.device)
     batches = order.split(batch_size)
     losses = torch.empty(len(batches), device=pixels.device)
     full_batch_loss = compiled(reconstruction_loss)  # not worth it for a last, smaller one

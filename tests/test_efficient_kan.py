@@ -64,6 +64,26 @@ def test_the_dtype_of_the_weights_is_kept(dtype):
     assert close(layer(x), recursion(x))
 
 
+@pytest.mark.parametrize(
+    ("grid_size", "ends", "dtype"),
+    [
+        (5, (-1.0, 1.0), torch.bfloat16),
+        (5, (-1.0, 1.0), torch.float16),
+        (2000, (-1.0, 1.0), torch.float32),
+        (50, (100.0, 101.0), torch.float32),
+    ],
+    ids=str,
+)
+def test_a_rounded_grid_is_still_uniform(grid_size, ends, dtype):
+    state = RecursiveKANLinear(3, 2, grid_size).state_dict()
+    low, high = ends
+    knots = torch.arange(-3, grid_size + 4) * ((high - low) / grid_size) + low
+    state["grid"] = knots.expand(3, -1)
+    layer = from_efficient_kan({name: value.to(dtype) for name, value in state.items()})
+    assert isinstance(layer.basis, BSpline)
+    assert layer.basis.grid_range == pytest.approx(ends, rel=torch.finfo(dtype).eps)
+
+
 def test_another_grid_range_is_read_off_the_grid():
     state = RecursiveKANLinear(IN, OUT).state_dict()
     state["grid"] = state["grid"] * 1.5 + 0.5

@@ -1,5 +1,7 @@
 """Grids: shares that can be counted by hand, and functions that stay what they were."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -40,6 +42,28 @@ def test_layers_of_a_model_are_named_and_it_is_left_as_it_was():
     assert found["0"] == Coverage(1, 0, 0)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not any(layer._forward_pre_hooks for layer in model)
+
+
+def test_a_compiled_model_is_covered_as_the_model_is():
+    model = nn.Sequential(layer_of(), KANLinear(4, 2, dtype=torch.float64))
+    x = torch.rand(5, 3, dtype=torch.float64) * 4
+    compiled: Any = torch.compile(model, backend="eager")
+    with torch.inference_mode():
+        compiled(x)  # from now on it runs code that knows of no hooks
+    found = coverage(compiled, x)
+    assert list(found.values()) == list(coverage(model, x).values())
+
+
+def test_a_layer_that_is_called_by_keyword_is_covered():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer_of()
+
+        def forward(self, x):
+            return self.layer(x=x)
+
+    assert coverage(Named(), torch.zeros(2, 3, dtype=torch.float64))["layer"].inside == 1
 
 
 @pytest.mark.parametrize("model", [nn.Linear(3, 2), KANLinear(3, 2, basis=Chebyshev())])
@@ -90,6 +114,16 @@ def test_a_grid_that_is_none_is_refused(grid_size, grid_range, message):
         refine(layer_of(), grid_size, grid_range)
     with pytest.raises(ValueError, match="must be a BSpline"):
         refine(KANLinear(3, 2, basis=Chebyshev()), 5)
+
+
+def test_a_refined_layer_is_in_the_mode_of_the_old():
+    assert not refine(layer_of().eval(), 10).training
+
+
+def test_a_parametrized_layer_is_refused():
+    layer: Any = nn.utils.parametrizations.weight_norm(layer_of())
+    with pytest.raises(TypeError, match="must be a KANLinear without parametrizations"):
+        refine(layer, 10)
 
 
 def test_what_is_no_layer_is_refused():

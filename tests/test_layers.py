@@ -247,8 +247,36 @@ def test_differentiating_twice_is_an_error_not_a_wrong_number(layer):
     x = inputs(4, IN).requires_grad_()
     for loss in (layer(x).sum(), layer(x).square().sum()):  # constant, varying upstream gradient
         (grad,) = torch.autograd.grad(loss, x, create_graph=True)
-        with pytest.raises(RuntimeError, match="differentiate twice"):
+        with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
             (loss + grad.square().sum()).backward()
+
+
+def test_differentiating_twice_by_one_tensor_is_an_error_too(layer):
+    # Asked for by name, a tensor is reached only along the paths that lead to it.
+    dense = torch.nn.Linear(IN, IN, dtype=layer.weight.dtype)
+    x = inputs(4, IN).requires_grad_()
+    for leaf in (x, dense.weight, *layer.parameters()):
+        (grad,) = torch.autograd.grad(layer(dense(x)).sum(), x, create_graph=True)
+        with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+            torch.autograd.grad(grad.square().sum(), leaf)
+    with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+        torch.autograd.functional.hessian(lambda x: layer(x).sum(), x.detach())
+
+
+def test_a_default_device_that_is_another_does_not_matter():
+    layer = KANLinear(IN, OUT)
+    expected = layer(x := torch.rand(4, IN))
+    with torch.device("meta"):
+        assert torch.equal(layer(x), expected)
+
+
+def test_no_gradient_is_computed_for_frozen_parameters(layer):
+    x = inputs(4, IN).requires_grad_()
+    (expected,) = torch.autograd.grad(layer(x).sum(), x)
+    layer.requires_grad_(False)
+    layer(x).sum().backward()
+    torch.testing.assert_close(x.grad, expected)
+    assert all(parameter.grad is None for parameter in layer.parameters())
 
 
 def test_a_deep_copy_is_equal_and_independent(layer):

@@ -219,6 +219,29 @@ def test_a_failure_while_writing_leaves_the_old_files_and_nothing_else(
     assert load_arrays(saved).keys() == ARRAYS.keys()
 
 
+@pytest.mark.parametrize("nth", [1, 2])  # of the record, of its arrays
+def test_a_disk_that_proves_full_at_the_end_leaves_the_old_files(saved, tmp_path, monkeypatch, nth):
+    before, calls = contents(saved.parent), []
+
+    def sync(_: int) -> None:  # where writes are late, the error comes here
+        calls.append(None)
+        if len(calls) == nth:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kanlib.files.os.fsync", sync)
+    newer = make_record(Run(bottleneck=5, seed=3), wall_seconds=99.0)
+    with pytest.raises(OSError, match="No space left"):
+        save_record(newer, tmp_path, {"originals": np.zeros(3)})
+    assert contents(saved.parent) == before
+
+
+def test_a_missing_folder_is_named_by_the_file_that_was_meant(tmp_path):
+    path = tmp_path / "nowhere" / "table.csv"
+    with pytest.raises(FileNotFoundError) as caught, atomic_file(path):
+        pass
+    assert caught.value.filename == str(path)
+
+
 def test_the_record_is_renamed_last(saved, tmp_path, monkeypatch):
     renamed, replace = [], Path.replace
 
