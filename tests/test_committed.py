@@ -25,8 +25,6 @@ WITH_TABLES = sorted(
 COMMITTED = [path for path in WITH_TABLES if load_experiment(path).notebook is None]
 STUDIES = [path for path in WITH_TABLES if path not in COMMITTED]
 RECORDS = [p for p in Path("results/runs").rglob("*.json") if "digits" not in p.parts]
-# Named by 83 records of small-mnist and output-mnist; rewritten into 54f15a8 before publication.
-BEFORE_THE_HISTORY = {"34c02e788", "7059a7d5f", "a3d3b296a", "d305b27de"}
 # The default of notebooks/06_verdicts.ipynb.
 JUDGED = (
     "small-mnist",
@@ -141,8 +139,7 @@ def test_every_committed_record_names_a_commit_of_this_history():
     if history.returncode or Path(".git/shallow").exists():
         pytest.skip("no history here")
     named = {load_record(path).environment.git_commit for path in RECORDS}
-    lost = {str(commit)[:9] for commit in named - set(history.stdout.split())}
-    assert lost <= BEFORE_THE_HISTORY
+    assert named <= set(history.stdout.split())
 
 
 @pytest.mark.slow
