@@ -1,6 +1,7 @@
 """From the result files to a summary in Markdown, with targets, and figures. Measures nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from benchmarks.rows import PLAIN, Table
 from benchmarks.targets import LAYER, geometric_mean, ratios, targets
 from kanlib import figures
 
+# "784-34" is no date, and the commit 89343e332 no number beyond all others.
+_WORDS: Any = {"shape": str, "commit": str}
 TITLES = {
     "step": "training step, ms",
     "epoch": "epoch of MNIST, s",
@@ -27,7 +30,7 @@ def load(folder: Path) -> Table:
     if not files:
         raise FileNotFoundError(f"no results in {folder}; measure first")
     table = pd.concat(
-        [pd.read_csv(file, dtype={"shape": str}).assign(source=file.stem) for file in files],
+        [pd.read_csv(file, dtype=_WORDS).assign(source=file.stem) for file in files],
         ignore_index=True,
     ).fillna({"shape": ""})
     fast = table["settings"] != PLAIN
@@ -77,10 +80,9 @@ def _machine(rows: Table) -> str:
 
 def _commits(rows: Table) -> str:
     """Which code each file measured."""
-    known = rows.reindex(columns=["source", "commit"]).fillna("an earlier one")
     parts = [
         f"{source} {', '.join(dict.fromkeys(here['commit']))}"
-        for source, here in known.groupby("source", sort=False)
+        for source, here in rows.groupby("source", sort=False)
     ]
     return f"Measured at the commits: {'; '.join(parts)}."
 

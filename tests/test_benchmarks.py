@@ -120,6 +120,12 @@ def test_the_command_line_writes_results_and_a_report(tmp_path, monkeypatch):
     assert (tmp_path / "f/benchmarks_models.png").stat().st_size > 5_000
 
 
+def test_a_commit_that_looks_like_a_number_stays_a_word(tmp_path):
+    row = {"shape": "784-34", "commit": "89343e332", "settings": "plain", "competitor": "MLP"}
+    pd.DataFrame([row]).to_csv(tmp_path / "layers.csv", index=False)
+    assert report.load(tmp_path)[list(row)].to_dict("records") == [row]
+
+
 def test_targets_are_ratios_of_medians_of_one_run():
     def row(competitor, label, median, what="step"):
         return {
