@@ -96,6 +96,7 @@ def test_splines_and_bases(call, error, message):
 
 
 @table(
+    (lambda: KANLinear(3, 2, dtype=torch.complex64), "dtype=torch.complex64 must be a floating"),
     (lambda: KANLinear(3, 2, basis=BSpline), "basis=<class .* must be a basis, as BSpline()"),
     (lambda: KANLinear(3, 2, basis="bspline"), "basis='bspline' must be a basis"),
     (lambda: KANLinear(3, 2, basis=None), "basis=None must be a basis"),

@@ -90,12 +90,6 @@ def test_the_probe_would_see_bfloat16(monkeypatch):
     assert cpu._largest_error() > 1e-4
 
 
-def test_disabled_it_changes_nothing(amd):
-    with cpu.fast_products(enabled=False) as products:
-        assert products == "default"
-        assert torch.get_float32_matmul_precision() == "highest"
-
-
 def test_an_error_in_the_block_passes_and_the_setting_is_restored(amd):
     with pytest.raises(KeyError), cpu.fast_products():
         raise KeyError
