@@ -22,7 +22,7 @@ class Experiment(BaseModel):
     """The schema of experiments/<name>.yaml.
 
     Attributes:
-        title: what the tables and figures are headed with.
+        title: heads its figures and its part of the web pages.
         about: what is asked, in a sentence or two.
         notebook: that makes the table and the figure, where not the usual two notebooks do; its
             path from the top of the repository.
@@ -53,6 +53,18 @@ class Experiment(BaseModel):
     def dataset(self) -> str:
         """The data set of all runs."""
         return self.runs()[0].dataset
+
+    @property
+    def heading(self) -> str:
+        """The title, and the seeds of all runs: "MNIST, small bottlenecks (seeds 0 to 4)"."""
+        seeds = sorted({run.seed for run in self.runs()})
+        if len(seeds) == 1:
+            named = f"seed {seeds[0]}"
+        elif seeds == list(range(seeds[0], seeds[-1] + 1)):
+            named = f"seeds {seeds[0]} to {seeds[-1]}"
+        else:
+            named = f"seeds {', '.join(map(str, seeds))}"
+        return f"{self.title} ({named})"
 
     def runs(self) -> list[Run]:
         """All runs, in the order of the file, each once.

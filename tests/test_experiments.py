@@ -60,6 +60,18 @@ def test_a_run_listed_twice_is_made_once(experiment):
     assert load_experiment(path).runs() == [Run(seed=0), Run(seed=1), Run(seed=2)]
 
 
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        (["{model: [kan, pca]}"], "seed 0"),
+        (["{seed: [2, 0]}", "{model: pca, seed: 1}"], "seeds 0 to 2"),
+        (["{seed: [7, 1, 3]}", "{model: pca, seed: 1}"], "seeds 1, 3, 7"),
+    ],
+)
+def test_a_heading_names_the_seeds_of_all_runs(experiment, entries, named):
+    assert load_experiment(experiment(grid(*entries))).heading == f"Mine ({named})"
+
+
 def test_values_keep_their_types(experiment):
     path = experiment(grid("{separate_scale: [true, false], learning_rate: [0.01, null]}"))
     assert [(run.separate_scale, run.learning_rate) for run in load_experiment(path).runs()] == [
