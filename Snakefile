@@ -3,7 +3,7 @@
 #
 #   snakemake --profile profiles/local --config experiment=mnist
 #
-# --config also takes results=DIR, figures=DIR, fast_cpu=false and compiled=true (see kanlib/cpu.py),
+# --config also takes results=DIR, figures=DIR, fast_cpu=false and compiled=true (see kanlib/training/cpu.py),
 # and logs=DIR: workflows that run side by side in one clone need a folder each.
 # A record is never made twice: its own commit is written in it. Delete it to have it made again.
 import json
@@ -12,8 +12,8 @@ import re
 import shlex
 import sys
 
-from kanlib.cpu import MALLOC
 from kanlib.experiments import find_experiment, load_experiment
+from kanlib.training.cpu import MALLOC
 
 
 def switch(name, default):
@@ -57,9 +57,7 @@ PICTURES = expand(
     ending=["png", "pdf"],
 )
 # What reads records; a change there makes tables and figures anew.
-ROOMS = ("files", "runs", "results", "published", "statistics", "tables", "figures", "panels")
-ROOMS += ("charts", "costs", "sensitivity", "stability") if PLAN.notebook else ()
-READERS = [f"kanlib/{room}.py" for room in ROOMS]
+READERS = [str(path) for name in ("experiments", "report") for path in Path("kanlib", name).rglob("*.py")]
 
 # One thread a job: two small jobs side by side beat one job of two threads.
 PAPERMILL = (

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from benchmarks.recursion import RecursiveKANLinear
 from benchmarks.sparse import SparseKANLinear
-from kanlib import BSpline, KANLinear, autoencoders
-from kanlib.autoencoders import Autoencoder
-from kanlib.convolutional import conv
+from kanlib import BSpline, KANLinear
+from kanlib.models import Autoencoder, autoencoder, dense
+from kanlib.models.conv import conv
 
 
 class Pykan(nn.Module):
@@ -94,8 +94,8 @@ def _with_layers(model: Autoencoder, made: Callable[[KANLinear], nn.Module]) -> 
     return model
 
 
-def _recursive_autoencoder(shape: autoencoders.Shape, bottleneck: int) -> nn.Module:
-    return _with_layers(autoencoders.kan(shape, bottleneck), recursion_of)
+def _recursive_autoencoder(shape: autoencoder.Shape, bottleneck: int) -> nn.Module:
+    return _with_layers(dense.kan(shape, bottleneck), recursion_of)
 
 
 class _ReadyFeatures(nn.Module):
@@ -105,10 +105,10 @@ class _ReadyFeatures(nn.Module):
         return x.repeat(1, 9)
 
 
-def _dense_autoencoder(shape: autoencoders.Shape, bottleneck: int) -> nn.Module:
+def _dense_autoencoder(shape: autoencoder.Shape, bottleneck: int) -> nn.Module:
     """The products, the updates and all else of the folded layer's autoencoder, without a basis."""
     return _with_layers(
-        autoencoders.kan(shape, bottleneck),
+        dense.kan(shape, bottleneck),
         lambda layer: nn.Sequential(
             _ReadyFeatures(), nn.Linear(9 * layer.in_features, layer.out_features, bias=False)
         ),
@@ -117,12 +117,12 @@ def _dense_autoencoder(shape: autoencoders.Shape, bottleneck: int) -> nn.Module:
 
 # (C, H, W), bottleneck -> the paper's autoencoder (KAN, ReLU, dense | dense, ReLU, KAN), by layer.
 # "authors" has the recursion's layers and is trained the authors' way (``work.py``).
-MODELS: dict[str, Callable[[autoencoders.Shape, int], nn.Module]] = {
-    "KANLinear": lambda *arguments: autoencoders.kan(*arguments, separate_scale=False),
-    "KANLinear, scale kept": autoencoders.kan,
+MODELS: dict[str, Callable[[autoencoder.Shape, int], nn.Module]] = {
+    "KANLinear": lambda *arguments: dense.kan(*arguments, separate_scale=False),
+    "KANLinear, scale kept": dense.kan,
     "recursion": _recursive_autoencoder,
     "authors": _recursive_autoencoder,
     "dense limit": _dense_autoencoder,
-    "MLP": autoencoders.mlp,
+    "MLP": dense.mlp,
     "CNN": conv,
 }

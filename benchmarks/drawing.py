@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.rows import Table
-from kanlib.figures import STYLE
+from kanlib.report.figures.style import STYLE
 
 # A competitor keeps its colour and marker; settings are filled, plain is open.
 _LOOKS = {

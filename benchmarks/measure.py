@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.cases import Case, Competitor, on_device
 from benchmarks.rows import Row, row
 from benchmarks.work import UNITS
-from kanlib.cpu import MALLOC
+from kanlib.training.cpu import MALLOC
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUND_SECONDS = 0.02  # repeats fill this; at least one call

@@ -9,7 +9,7 @@ import pandas as pd
 from benchmarks import drawing
 from benchmarks.rows import PLAIN, Table
 from benchmarks.targets import LAYER, geometric_mean, ratios, targets
-from kanlib import figures
+from kanlib.report import figures
 
 # "784-34" is no date, and the commit 89343e332 no number beyond all others.
 _WORDS: Any = {"shape": str, "commit": str}

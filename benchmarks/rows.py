@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 
 from benchmarks.cases import Case, Competitor
+from kanlib.experiments.environment import checkout
 from kanlib.files import atomic_file
-from kanlib.provenance import checkout
 
 Row = dict[str, Any]
 Table = Any  # pd.DataFrame or pd.Series; their types do not follow indexing

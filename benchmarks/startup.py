@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.cases import Competitor, has_pykan
 from benchmarks.measure import ROOT
 from benchmarks.rows import Row, row
-from kanlib.cpu import MALLOC
+from kanlib.training.cpu import MALLOC
 
 MODULES = {"torch": "torch", "kanlib": "kanlib", "pykan": "kan"}
 CODE = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"

@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.cases import Case
 from benchmarks.competitors import LAYERS, MODELS
-from kanlib.cpu import compiled
-from kanlib.reconstruction import reconstruction_loss
+from kanlib.training.cpu import compiled
+from kanlib.training.evaluation import reconstruction_loss
 
 Call = Callable[[], object]
 

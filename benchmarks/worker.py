@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.cases import Case
 from benchmarks.work import WORK, Call
-from kanlib.cpu import compiled_passes, fast_products
+from kanlib.training.cpu import compiled_passes, fast_products
 
 LONG = 0.5  # seconds: such a call has many steps of its own
 

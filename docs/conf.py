@@ -67,7 +67,7 @@ def results(top: Path) -> list[dict[str, Any]]:
             {
                 "title": experiment.title if experiment else name,
                 "about": experiment.about if experiment else "",
-                # Rounded and in Markdown beside the CSV: see kanlib/tables.py.
+                # Rounded and in Markdown beside the CSV: see kanlib/report/tables.py.
                 "tables": {path.stem: path.with_suffix(".md").read_text() for path in mine},
                 "figures": [p.stem for p in figures if p.stem.partition("_")[0] == name],
             }

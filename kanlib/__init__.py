@@ -1,16 +1,24 @@
-"""KAN layers and autoencoders: the whole public API of ``import kanlib``, which loads torch alone.
+"""KAN layers and autoencoders: ``import kanlib`` loads torch alone.
 
-Data, training, evaluation, records and figures are modules of their own (``kanlib.data``, ...).
+The packages, each built on those before it: ``nn`` (layers of learned functions), ``data`` (data
+sets as tensors), ``models`` (autoencoders by name), ``training``, ``experiments`` (runs and their
+records), ``report`` (tables, figures, claims), ``interpretability``. What a package's own page
+names is public; nothing else is.
 """
 
 from importlib.metadata import version
 
-from kanlib.autoencoders import Autoencoder, count_parameters
-from kanlib.baselines import MODELS, PCA, build_model
-from kanlib.bases import Basis, BSpline, Chebyshev, GaussianRBF
-from kanlib.efficient_kan import from_efficient_kan
-from kanlib.grids import coverage, refine
-from kanlib.layers import KANLinear
+from kanlib.models import MODELS, PCA, Autoencoder, build_model, count_parameters
+from kanlib.nn import (
+    Basis,
+    BSpline,
+    Chebyshev,
+    GaussianRBF,
+    KANLinear,
+    coverage,
+    from_efficient_kan,
+    refine,
+)
 
 __all__ = [
     "MODELS",

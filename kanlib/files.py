@@ -1,6 +1,6 @@
 """Files that are written whole or not at all.
 
-Needs numpy. Records, analyses, tables and figures are written by it.
+Records, analyses, tables and figures are written by it.
 """
 
 import os
@@ -49,7 +49,7 @@ def save_with_arrays(path: Path, text: str, arrays: Mapping[str, NDArray[Any]]) 
     Args:
         path: of the text.
         text: whole.
-        arrays: by name; ``kanlib.results.load_arrays`` reads them.
+        arrays: by name; ``kanlib.experiments.load_arrays`` reads them.
 
     Raises:
         OSError: the files could not be written; what was there before is untouched.

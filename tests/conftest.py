@@ -12,8 +12,7 @@ import pytest
 import torch
 from workflow import finish, write_experiment
 
-from kanlib import data
-from kanlib.data import Images, Split, load_images
+from kanlib.data import Images, Split, datasets, load_images
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -44,7 +43,7 @@ def no_network() -> Iterator[None]:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own; the user's data and cache are out of reach."""
     monkeypatch.delenv("KANLIB_DATA", raising=False)
-    monkeypatch.setattr(data, "_user_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(datasets, "_user_cache", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 

@@ -24,7 +24,7 @@ import pandas as pd
 import psutil
 from workflow import finish, numbers, records, start, write_experiment
 
-from kanlib.results import load_record
+from kanlib.experiments import load_record
 
 MARK = "KANLIB_TEST"  # in the environment of all processes of a workflow, orphans too
 TIMES = ("seconds", "peak_mib")  # columns that differ between equal runs

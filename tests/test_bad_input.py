@@ -25,26 +25,28 @@ from kanlib import (
     GaussianRBF,
     KANLinear,
     build_model,
-    cpu,
-    evaluation,
-    figures,
+    experiments,
     from_efficient_kan,
-    panels,
-    published,
-    results,
-    splines,
-    statistics,
-    tables,
-    verdicts,
 )
-from kanlib.autoencoders import Autoencoder, kan, match_parameters
-from kanlib.convolutional import conv
 from kanlib.data import Images, Split, load_images
-from kanlib.evaluation import evaluate, knn_score
-from kanlib.experiments import read_parameters
-from kanlib.runs import Run
-from kanlib.steplog import StepLog
-from kanlib.training import TrainingConfig, preset, reconstruction_error, train
+from kanlib.experiments import Run, read_parameters
+from kanlib.models import Autoencoder
+from kanlib.models.autoencoder import match_parameters
+from kanlib.models.conv import conv
+from kanlib.models.dense import kan
+from kanlib.nn import splines
+from kanlib.report import claims, figures, published, statistics, tables
+from kanlib.training import (
+    StepLog,
+    TrainingConfig,
+    cpu,
+    evaluate,
+    evaluation,
+    knn_score,
+    preset,
+    reconstruction_error,
+    train,
+)
 
 POINTS = torch.rand(6, 2)
 CLASSES = torch.tensor([0, 0, 0, 1, 1, 1])
@@ -282,10 +284,13 @@ def test_images_that_do_not_fit_a_model_leave_it_as_it_is(model, kind):
         "test_on has 0 points, must have",
     ),
     (lambda: StepLog(every=0), "StepLog: every=0 must be an integer >= 1"),
-    (lambda: results.load_records([], "results"), "runs: 0, 0 different; must be >= 1"),
-    (lambda: results.load_records([Run(), Run()], "results"), "runs: 2, 1 different; .* each once"),
-    (lambda: results.load_record("no.json"), FileNotFoundError, "no.json"),
-    (lambda: results.load_arrays("no.json"), FileNotFoundError, "no.npz"),
+    (lambda: experiments.load_records([], "results"), "runs: 0, 0 different; must be >= 1"),
+    (
+        lambda: experiments.load_records([Run(), Run()], "results"),
+        "runs: 2, 1 different; .* each once",
+    ),
+    (lambda: experiments.load_record("no.json"), FileNotFoundError, "no.json"),
+    (lambda: experiments.load_arrays("no.json"), FileNotFoundError, "no.npz"),
     (
         lambda: read_parameters({"fast_cpu": "false"}, [], {"fast_cpu": bool}),
         TypeError,
@@ -305,7 +310,7 @@ SUMMARY = pd.DataFrame({"label": ["KAN", "KAN"], "bottleneck": [4, 4], "mse": [0
 SERIES = pd.Series([1.0, 2.0], index=[0, 0])
 RECORDS = pd.DataFrame(
     {"label": ["KAN", "KAN", "CNN"], "dataset": "mnist", "bottleneck": 9, "seed": 0}
-    | dict.fromkeys(results.METRICS, 1.0)
+    | dict.fromkeys(experiments.METRICS, 1.0)
 )
 PIXELS = np.zeros((2, 1, 4, 4))
 
@@ -316,7 +321,7 @@ PIXELS = np.zeros((2, 1, 4, 4))
     (lambda: statistics.mean_interval([1.0], 95), "confidence=95 must be between 0 and 1"),
     (lambda: statistics.bootstrap_interval([]), r"values=\[\] must be finite numbers"),
     (lambda: statistics.bootstrap_interval([1.0, 2.0], 0.0), "confidence=0.0 must be between"),
-    (lambda: verdicts.compare(RECORDS), r"first has seeds \[0, 0\]; must have each once"),
+    (lambda: claims.compare(RECORDS), r"first has seeds \[0, 0\]; must have each once"),
     (
         lambda: statistics.paired_differences(SERIES, SERIES[:1]),
         r"first has seeds \[0, 0\]; .* once",
@@ -344,23 +349,23 @@ PIXELS = np.zeros((2, 1, 4, 4))
         "'README.md' is not",
     ),
     (
-        lambda: panels.reconstructions(PIXELS, {"KAN": PIXELS[:1]}),
+        lambda: figures.reconstructions(PIXELS, {"KAN": PIXELS[:1]}),
         r"KAN: images of shape \(1, 1, 4, 4\) must be .* originals, \(2, 1, 4, 4\)",
     ),
     (
-        lambda: panels.reconstructions(PIXELS.repeat(2, 1), {}),
+        lambda: figures.reconstructions(PIXELS.repeat(2, 1), {}),
         r"originals: images of shape \(2, 2, 4, 4\) must be \(N, C, H, W\), C = 1 or 3",
     ),
     (
-        lambda: panels.edge_functions(PIXELS[0, 0, 0], PIXELS[0, 0], ["pixel 0"]),
+        lambda: figures.edge_functions(PIXELS[0, 0, 0], PIXELS[0, 0], ["pixel 0"]),
         r"values of shape \(4, 4\) must be \(1, 4\), a row for each of at least one name",
     ),
     (
-        lambda: panels.edge_functions(PIXELS[0, 0, 0], PIXELS[0, 0, :0], []),
+        lambda: figures.edge_functions(PIXELS[0, 0, 0], PIXELS[0, 0, :0], []),
         r"values of shape \(0, 4\) .* at least one name",
     ),
     (
-        lambda: panels.confusion_matrices({"sound": np.eye(3)}, ["a", "b"]),
+        lambda: figures.confusion_matrices({"sound": np.eye(3)}, ["a", "b"]),
         r"sound: matrix of shape \(3, 3\) must have a row and a column for each of the 2 classes",
     ),
 )

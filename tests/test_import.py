@@ -10,7 +10,7 @@ import pytest
 
 import kanlib
 
-MODULES = sorted(Path(kanlib.__file__).parent.glob("*.py"))
+MODULES = sorted(Path(kanlib.__file__).parent.rglob("*.py"))
 
 
 def test_import_loads_nothing_that_torch_does_not():
@@ -53,7 +53,7 @@ def public_definitions(body: list[ast.stmt], prefix: str = "") -> list[tuple[str
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: "/".join(path.parts[-2:]))
 def test_every_public_function_class_and_module_is_described(path):
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanlib import BSpline, Chebyshev, GaussianRBF, KANLinear
-from kanlib.splines import bspline_basis, bspline_slope
+from kanlib.nn.splines import bspline_basis, bspline_slope
 
 DTYPES = {torch.float64: 1e-11, torch.float32: 2e-4, torch.bfloat16: 0.05}  # and tolerances
 ends = st.tuples(st.floats(-4, 4), st.floats(0.5, 8)).map(lambda e: (e[0], e[0] + e[1]))

@@ -7,7 +7,7 @@ from scipy.interpolate import BSpline as ScipyBSpline
 from torch import Tensor
 
 from kanlib import KANLinear
-from kanlib.bases import Basis, BSpline, Chebyshev, GaussianRBF
+from kanlib.nn import Basis, BSpline, Chebyshev, GaussianRBF
 
 Array = NDArray[np.float64]
 

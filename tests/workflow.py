@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from filelock import FileLock  # torch brings it
 
-from kanlib.results import load_record
+from kanlib.experiments import load_record
 
 TINY = """
 title: Tiny

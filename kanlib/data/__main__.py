@@ -1,0 +1,25 @@
+"""``python -m kanlib.data NAME``: find, decode and check data sets ahead of a run."""
+
+import math
+import sys
+
+from kanlib.data.datasets import load_images
+
+
+def main() -> int:
+    """Command line: find, decode and describe the data sets named."""
+    for name in sys.argv[1:] or ["digits"]:
+        try:
+            images = load_images(name)
+        except (OSError, ValueError, ModuleNotFoundError) as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(
+            f"{name}: {len(images.train)} training and {len(images.test)} test images of "
+            f"{math.prod(images.shape)} values {images.shape}, {len(images.classes)} classes"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""Windows of time series, found and decoded as images of height 1.
+
+A window of T values in C channels is an image (C, 1, T). All windows are put through one affine
+map, which takes the least value of the training split to -1 and the greatest to 1. The test split
+has no part in it, and may exceed [-1, 1].
+"""
+
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kanlib.data.sources import Arrays, Source, files_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UCR = ("GunPoint", "ItalyPowerDemand")  # of the UCR archive; their files lie in aeon's package
+_LEAST = 3  # as many neighbours as the evaluation asks for
+Windows = tuple[NDArray[np.float64], NDArray[np.str_]]  # values (N, C, T), labels (N,)
+
+
+def find(name: str, root: Path | None) -> Source | None:
+    """Where the windows called ``name`` are; None: it is no name of windows.
+
+    They are looked for as ``<root>/<name>/{train,test}.csv`` (``<root>/{train,test}.csv`` for the
+    name "series"), where there are no image folders of that name, and then among aeon's.
+
+    Raises:
+        FileNotFoundError: one of the two files is missing, or there is no root for "series".
+        ModuleNotFoundError: aeon is not installed.
+    """
+    if name == "series" and root is None:
+        raise FileNotFoundError(
+            "dataset='series' needs root (or KANLIB_DATA), a folder with train.csv and test.csv"
+        )
+    if root is not None:
+        folder = root if name == "series" else root / name
+        files = [folder / "train.csv", folder / "test.csv"]
+        missing = [str(file) for file in files if not file.is_file()]
+        if name == "series" or (len(missing) < 2 and not (folder / "train").is_dir()):
+            if missing:
+                raise FileNotFoundError(
+                    f"dataset={name!r} needs train.csv and test.csv; there is no "
+                    f"{' and no '.join(missing)}"
+                )
+            return Source(str(folder), files_key(folder, files), partial(_decode_csv, folder))
+    if name not in UCR:
+        return None
+    try:
+        version = metadata.version("aeon")
+    except metadata.PackageNotFoundError:
+        raise ModuleNotFoundError(
+            f"dataset={name!r} is read by aeon, which is not installed; try: "
+            "pip install 'kanlib[series]'"
+        ) from None
+    return Source(f"aeon {version}", f"aeon-{version}", partial(_decode_ucr, name))
+
+
+def _decode_ucr(name: str) -> tuple[Arrays, tuple[str, ...]]:
+    """The published splits, from the files in aeon's package."""
+    from aeon.datasets import load_classification  # pyright: ignore[reportMissingImports]
+
+    windows: list[Any] = [load_classification(name, split=split) for split in ("train", "test")]
+    return _to_arrays(*windows)
+
+
+def _decode_csv(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
+    columns, windows = [], []
+    for split in ("train", "test"):
+        names, values, labels = _read_csv(folder / f"{split}.csv")
+        columns.append(names)
+        windows.append((values, labels))
+    if columns[0] != columns[1]:
+        raise ValueError(
+            f"train.csv has {len(columns[0])} columns of values and test.csv {len(columns[1])}; "
+            "they must be the same ones, in the same order"
+        )
+    return _to_arrays(*windows)
+
+
+def _read_csv(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.str_]]:
+    """Names of the value columns (T,), values (N, 1, T) and labels (N,) of a file."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except ValueError as error:  # a row that is too long, an empty file, bytes that are no text
+        raise ValueError(f"{path}: {error}".strip()) from error
+    if "label" not in table or len(table.columns) < 2:
+        raise ValueError(
+            f"{path} begins with the columns {list(table.columns[:4])}; its first line must name a "
+            "column 'label' and at least one column of values"
+        )
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells for row names
+        raise ValueError(f"{path}: row 1 has more cells than the first line has names")
+    table = table.fillna("")  # cells that a row lacks
+    labels = table.pop("label").to_numpy(dtype=str)
+    values = table.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    for row, column in np.argwhere(~np.isfinite(values))[:1]:
+        raise ValueError(
+            f"{path}, row {row + 1}, column {table.columns[column]!r}: "
+            f"{table.iat[row, column]!r} must be a finite number ('': an empty cell or a short row)"
+        )
+    if (labels == "").any():
+        raise ValueError(f"{path}, row {int((labels == '').argmax()) + 1}: the label is empty")
+    return list(table.columns), values[:, None], labels
+
+
+def _to_arrays(train: Windows, test: Windows) -> tuple[Arrays, tuple[str, ...]]:
+    """Windows scaled by the training split, float32 (N, C, 1, T), and labels counted from 0."""
+    for split, (values, _) in (("train", train), ("test", test)):
+        if len(values) < _LEAST:
+            raise ValueError(
+                f"{split} has {len(values)} windows, must have at least {_LEAST}, the number of "
+                "neighbours that are looked for"
+            )
+    classes, others = np.unique(train[1]), np.unique(test[1])
+    if classes.tolist() != others.tolist():
+        raise ValueError(f"train has classes {classes.tolist()}, test has {others.tolist()}")
+    if len(classes) < 2:
+        raise ValueError(f"all labels are {str(classes[0])!r}; there must be at least two classes")
+    low, high = train[0].min(), train[0].max()
+    if low == high:
+        raise ValueError(f"all training values are {low}; they must vary")
+    arrays: Arrays = {}
+    for split, (values, labels) in (("train", train), ("test", test)):
+        scaled = (2 * (values - low) / (high - low) - 1).astype(np.float32)
+        arrays[f"{split}_images"] = scaled[:, :, None]  # (N, C, T) -> (N, C, 1, T)
+        arrays[f"{split}_labels"] = np.searchsorted(classes, labels).astype(np.int64)
+    return arrays, tuple(str(name) for name in classes)
+
+
+def cylinder_bell_funnel(windows: int, seed: int) -> "pd.DataFrame":
+    """Artificial windows of 128 values in three classes, to try things out with.
+
+    Noise, on which a plateau (cylinder), a rise (bell) or a fall (funnel) begins at t = a and ends
+    at t = b: (6 + h) times 1, (t - a) / (b - a) or (b - t) / (b - a), plus e(t). h and e(t) are
+    normal, a is drawn from 16 .. 32, and b - a from 32 .. 96. Source: N. Saito, Local feature
+    extraction and its applications using a library of bases, PhD thesis, Yale, 1994.
+
+    Args:
+        windows: how many, >= 1; the classes take turns.
+        seed: >= 0.
+
+    Returns:
+        Columns label, t0 .. t127: what ``to_csv(index=False)`` makes a file of for ``find``.
+    """
+    import pandas as pd
+
+    draw, t = np.random.default_rng(seed), np.arange(128)
+    labels = np.resize(["cylinder", "bell", "funnel"], windows)
+    begin = draw.integers(16, 32, (windows, 1), endpoint=True)
+    length = draw.integers(32, 96, (windows, 1), endpoint=True)
+    rise = (t - begin) / length  # (windows, 128)
+    choices = [labels[:, None] == "cylinder", labels[:, None] == "bell"]
+    event = np.select(choices, [np.ones_like(rise), rise], 1 - rise) * ((rise >= 0) & (rise <= 1))
+    values = (6 + draw.normal(size=(windows, 1))) * event + draw.normal(size=rise.shape)
+    table = pd.DataFrame(values, columns=[f"t{i}" for i in t])
+    table.insert(0, "label", labels)
+    return table

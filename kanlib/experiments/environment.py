@@ -1,0 +1,107 @@
+"""What produced a record: versions, commit, device and settings."""
+
+import functools
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel
+
+import kanlib
+from kanlib.experiments.run import STRICT, Positive
+from kanlib.training.cpu import MALLOC, Passes, Products
+
+
+class Environment(BaseModel):
+    """What produced a record.
+
+    Attributes:
+        kanlib: version of the library.
+        git_commit: of the checkout that the library was imported from; None outside a checkout.
+        git_dirty: whether library or notebooks differed from that commit.
+        torch: version.
+        python: version.
+        platform: operating system and processor architecture.
+        device: name of the device.
+        threads: of PyTorch on the CPU.
+        products: library of float32 products, "default" or "onednn" (see ``kanlib.cpu``).
+        malloc: glibc's malloc settings in force, if any.
+        passes: of training, "eager" or "compiled" (see ``kanlib.cpu``).
+    """
+
+    model_config = STRICT
+
+    kanlib: str
+    git_commit: str | None
+    git_dirty: bool | None
+    torch: str
+    python: str
+    platform: str
+    device: str
+    threads: Positive
+    products: Products
+    malloc: dict[str, str]
+    passes: Passes = "eager"  # older records do not name it
+
+
+def environment(
+    device: torch.device | str, products: Products, passes: Passes = "eager"
+) -> Environment:
+    """The environment of this process; its commit is that at which this module was imported.
+
+    Args:
+        device: that the run used.
+        products: what ``kanlib.training.cpu.fast_products`` yielded.
+        passes: what ``kanlib.training.cpu.compiled_passes`` yielded.
+    """
+    device = torch.device(device)
+    commit, dirty = checkout()
+    return Environment(
+        kanlib=kanlib.__version__,
+        git_commit=commit,
+        git_dirty=dirty,
+        torch=torch.__version__,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        device=torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device.type} ({torch.backends.cpu.get_cpu_capability()})",
+        threads=torch.get_num_threads(),
+        products=products,
+        malloc={
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith("MALLOC_") or name in MALLOC
+        },
+        passes=passes,
+    )
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of a git command in the library's folder; None where there is no checkout."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+@functools.cache
+def checkout() -> tuple[str | None, bool | None]:
+    """The commit, and whether code or notebooks differ from it; None where there is no checkout."""
+    # An installed library may lie within a checkout of something else: then it has no commit.
+    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None, None
+    changes = _git("status", "--porcelain", ":/kanlib", ":/notebooks")
+    return _git("rev-parse", "HEAD"), None if changes is None else bool(changes)
+
+
+checkout()  # what is committed or edited while a run trains is not what it runs

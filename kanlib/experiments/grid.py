@@ -1,0 +1,115 @@
+"""Experiments: YAML files that list runs; and the guard against misspelt notebook parameters.
+
+The Snakefile turns the runs into jobs.
+"""
+
+import itertools
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kanlib.experiments.run import Run, explain
+
+Values = str | int | float | bool | None | list[str | int | float | bool | None]
+
+
+class Experiment(BaseModel):
+    """The schema of experiments/<name>.yaml.
+
+    Attributes:
+        title: heads its figures and its part of the web pages.
+        about: what is asked, in a sentence or two.
+        notebook: that makes the table and the figure, where not the usual two notebooks do; its
+            path from the top of the repository.
+        also: names of other experiments whose records that notebook reads.
+        records: false: that notebook trains its runs itself, and keeps no records.
+        common: parameters of every run (see ``kanlib.experiments.Run``).
+        grid: each entry maps parameters to a value or a list of values, and stands for all their
+            combinations.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    about: str
+    notebook: str | None = None
+    also: list[str] = []
+    records: bool = True
+    common: dict[str, Values] = {}
+    grid: Annotated[list[dict[str, Values]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_its_reader(self) -> "Experiment":
+        if self.notebook is None and (self.also or not self.records):
+            raise ValueError("also and records=false speak of a notebook; notebook must name it")
+        return self
+
+    @property
+    def dataset(self) -> str:
+        """The data set of all runs."""
+        return self.runs()[0].dataset
+
+    @property
+    def heading(self) -> str:
+        """The title, and the seeds of all runs: "MNIST, small bottlenecks (seeds 0 to 4)"."""
+        seeds = sorted({run.seed for run in self.runs()})
+        if len(seeds) == 1:
+            named = f"seed {seeds[0]}"
+        elif seeds == list(range(seeds[0], seeds[-1] + 1)):
+            named = f"seeds {seeds[0]} to {seeds[-1]}"
+        else:
+            named = f"seeds {', '.join(map(str, seeds))}"
+        return f"{self.title} ({named})"
+
+    def runs(self) -> list[Run]:
+        """All runs, in the order of the file, each once.
+
+        Raises:
+            ValueError: a parameter is unknown or its value invalid.
+        """
+        runs: dict[Run, None] = {}
+        for entry in self.grid:
+            settings = self.common | entry
+            lists = [v if isinstance(v, list) else [v] for v in settings.values()]
+            for values in itertools.product(*lists):
+                runs[Run(**dict(zip(settings, values, strict=True)))] = None
+        datasets = sorted({run.dataset for run in runs})
+        if len(datasets) > 1:
+            raise ValueError(f"dataset={datasets}: an experiment compares models on one data set")
+        return list(runs)
+
+
+def find_experiment(name: str, top: str | Path = ".") -> Path:
+    """Where an experiment is written down.
+
+    Args:
+        name: of a file in ``top``/experiments/, without .yaml; or the path of a file that ends so.
+        top: of the repository.
+
+    Returns:
+        The path, whether there is a file or not.
+    """
+    return Path(name) if name.endswith(".yaml") else Path(top) / f"experiments/{name}.yaml"
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises:
+        FileNotFoundError: no such file; lists the experiments beside it.
+        ValueError: the file is not YAML, or a key or value is not valid; names file and key.
+    """
+    path = Path(path)
+    if not path.exists():
+        there = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise FileNotFoundError(f"{path} does not exist; there are: {', '.join(there) or 'none'}")
+    try:
+        experiment = Experiment(**yaml.safe_load(path.read_text()))
+        experiment.runs()
+    except ValidationError as error:
+        raise ValueError(f"{path}: {explain(error, list(Experiment.model_fields))}") from None
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    return experiment

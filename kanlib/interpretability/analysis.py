@@ -1,0 +1,125 @@
+"""Analyses: every measure of interpretability of one trained model, and their files.
+
+An analysis is one JSON file, named as the record of its run, with an .npz file beside it for the
+pictures and the codes; both whole or not at all, the analysis last.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
+
+from kanlib.experiments.environment import Environment
+from kanlib.experiments.run import STRICT, Run, explain
+from kanlib.files import save_with_arrays
+from kanlib.interpretability.formulas import Formulas
+
+
+class Sparsity(BaseModel):
+    """How unequal the edges of a layer are.
+
+    Attributes:
+        edges: how many.
+        effective: exp(entropy) of their importance / edges, in (0, 1].
+        gini: of their importance, in [0, 1).
+    """
+
+    model_config = STRICT
+
+    edges: int
+    effective: float
+    gini: float
+
+
+class Pruned(BaseModel):
+    """A model with some of its edges.
+
+    Attributes:
+        kept: fraction of the edges.
+        numbers: weights on them, without biases and splines on nodes; a KAN's edge has one for each
+            of its functions.
+        mse: on the test images.
+    """
+
+    model_config = STRICT
+
+    kept: float
+    numbers: int
+    mse: float
+
+
+class Analysis(BaseModel):
+    """Every measure of one trained model.
+
+    Attributes:
+        run: what was trained.
+        test_mse: of the whole model.
+        ablation: part ("", "encoder", "decoder") -> constant, line, ... -> test MSE with the
+            curved functions of that part replaced; empty for PCA.
+        sparsity: KAN or dense layer -> its edges; empty for CNNs and PCA, as is ``pruning``.
+        pruning: rule -> a model for each fraction in ``kanlib.interpretability.study.KEPT``.
+        formulas: KAN layer -> its edges as simple formulas.
+        probe: accuracy of a linear classifier on the code, on the test images.
+        information: bits that each unit of the code has on the class, on the test images.
+        data_fingerprint: SHA-256 of all pixels and labels.
+        environment: what produced the analysis.
+    """
+
+    model_config = STRICT
+
+    run: Run
+    test_mse: float
+    ablation: dict[str, dict[str, float]]
+    sparsity: dict[str, Sparsity]
+    pruning: dict[str, tuple[Pruned, ...]]
+    formulas: dict[str, Formulas]
+    probe: float
+    information: tuple[float, ...] = Field(min_length=1)
+    data_fingerprint: str
+    environment: Environment
+
+
+def analysis_path(run: Run, results_dir: str | Path) -> Path:
+    """Where the analysis of a run lies: results_dir/interpretability/<dataset>/<model>/<...>."""
+    name = run.path(results_dir).name
+    return Path(results_dir) / "interpretability" / run.dataset / run.model / name
+
+
+def save_analysis(
+    analysis: Analysis, results_dir: str | Path, arrays: Mapping[str, NDArray[Any]]
+) -> Path:
+    """Write an analysis and its arrays; returns its path.
+
+    Args:
+        analysis: to be written as JSON.
+        results_dir: folder that holds interpretability/; made if missing.
+        arrays: by name, for the .npz file; ``kanlib.experiments.load_arrays`` reads them.
+
+    Raises:
+        OSError: the files could not be written; what was there before is untouched.
+    """
+    path = analysis_path(analysis.run, results_dir)
+    save_with_arrays(path, analysis.model_dump_json(indent=1) + "\n", arrays)
+    return path
+
+
+def load_analysis(run: Run, results_dir: str | Path) -> Analysis:
+    """The analysis of ``run``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the file is no whole, valid analysis, or one of another run; names the file.
+    """
+    path = analysis_path(run, results_dir)
+    try:
+        analysis = Analysis.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(
+            f"{path} is not a valid analysis: {explain(error, [])}; delete it, and the notebook "
+            "makes it again"
+        ) from None
+    if analysis.run != run:
+        raise ValueError(f"{path} is the analysis of another run, {analysis.run!r}; delete it")
+    return analysis

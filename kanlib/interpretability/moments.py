@@ -1,0 +1,143 @@
+"""What reaches the layers of a model: moments, from which spreads and polynomials follow.
+
+A layer's edges are phi_oi(x) = sum_k w_oki f_k(x): a KAN layer's features f are its base and basis
+functions, a dense layer's the input itself. So the mean, the spread and the best polynomial of all
+edges follow from one matrix of second moments an input, and no edge is ever evaluated alone.
+
+Shapes: N images, I inputs of a layer, K features of each, D the largest degree of a polynomial.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kanlib.nn.activation import SplineActivation
+from kanlib.nn.features import edge_features
+from kanlib.nn.hooks import See, watch
+from kanlib.nn.linear import KANLinear
+from kanlib.training.evaluation import batches
+
+# Modules that act on each number by itself; another kind of activation is one name more.
+ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.SiLU, nn.Tanh, SplineActivation)
+LARGEST = 3  # degree D of the polynomials that moments are kept for
+_RANK = 1e-10  # directions with less of the data's weight than that are none
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What reached a layer, as far as polynomials and spreads need it.
+
+    Attributes:
+        low: (I,) smallest value of each input.
+        high: (I,) largest.
+        gram: (I, D + 1 + K, D + 1 + K) float64: means over the data of the products of
+            [T_0(u) .. T_D(u), f_1(x) .. f_K(x)], T Chebyshev polynomials, u the input scaled from
+            [low, high] to [-1, 1].
+    """
+
+    low: Tensor
+    high: Tensor
+    gram: Tensor
+
+
+def moments(model: nn.Module, images: Tensor, batch_size: int = 512) -> dict[str, Moments]:
+    """Moments of what reaches the KAN, dense and activation layers of ``model``.
+
+    Args:
+        model: called twice, in eval mode.
+        images: (N, ...) as ``model`` takes them, on its device: the training images.
+        batch_size: images at a time, >= 1.
+
+    Returns:
+        Name of the layer within ``model`` -> its moments; empty for PCA, which has none.
+
+    Raises:
+        ValueError: see ``kanlib.training.evaluation.batches``.
+    """
+    low: dict[str, Tensor] = {}
+    high: dict[str, Tensor] = {}
+    gram: dict[str, Tensor] = {}
+
+    def see_range(name: str, _: nn.Module, x: Tensor) -> None:
+        """Widen the range of each input by a batch."""
+        least, most = x.flatten(1).double().aminmax(dim=0)
+        low[name] = torch.minimum(low.get(name, least), least)
+        high[name] = torch.maximum(high.get(name, most), most)
+
+    def see_products(name: str, layer: nn.Module, x: Tensor) -> None:
+        """Add the products of a batch to their means."""
+        terms = chebyshev(scaled(x.flatten(1).double(), low[name], high[name]), LARGEST)
+        both = torch.cat([terms, features(layer, x)], dim=1).permute(2, 1, 0)  # (I, D+1+K, N)
+        gram[name] = gram.get(name, 0) + both @ both.mT / len(images)
+
+    for see in (see_range, see_products):
+        visit(model, (KANLinear, nn.Linear, *ACTIVATIONS), images, see, batch_size)
+    return {name: Moments(low[name], high[name], gram[name]) for name in gram}
+
+
+@torch.no_grad()  # not inference_mode: copies of the model are made from what is seen
+def visit(
+    model: nn.Module,
+    kinds: tuple[type[nn.Module], ...],
+    images: Tensor,
+    see: See,
+    batch_size: int = 512,
+) -> None:
+    """Call ``see(name, layer, x)`` with all that enters the layers of these kinds.
+
+    Args:
+        model: set to eval mode.
+        kinds: of layers.
+        images: (N, ...) as ``model`` takes them.
+        see: gets the layer's name, the layer, and its input, a batch at a time.
+        batch_size: images at a time, >= 1.
+
+    Raises:
+        ValueError: see ``kanlib.training.evaluation.batches``.
+    """
+    parts = batches(images, batch_size)
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
+    model.eval()
+    with watch(layers, see):
+        for batch in parts if layers else ():
+            model(batch)
+
+
+def fit_polynomials(seen: Moments, degree: int) -> Tensor:
+    """Least-squares polynomial of each feature of each input on the data, of least norm.
+
+    An input with few different values has many best polynomials; all agree on the data.
+
+    Args:
+        seen: of a layer.
+        degree: 0 to ``LARGEST``.
+
+    Returns:
+        (I, degree + 1, K) float64 coefficients of Chebyshev polynomials in the scaled input.
+    """
+    terms = slice(degree + 1)
+    inverse = torch.linalg.pinv(seen.gram[:, terms, terms], hermitian=True, rtol=_RANK)
+    return inverse @ seen.gram[:, terms, LARGEST + 1 :]
+
+
+def scaled(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """(N, I) from [low, high] to [-1, 1]; 0 where an input is constant."""
+    span = high - low
+    return torch.where(span > 0, 2 * (x - low) / span - 1, 0)
+
+
+def chebyshev(u: Tensor, degree: int) -> Tensor:
+    """T_0(u) .. T_degree(u): (N, I) -> (N, degree + 1, I)."""
+    terms = [torch.ones_like(u), u]
+    while len(terms) <= degree:
+        terms.append(2 * u * terms[-1] - terms[-2])
+    return torch.stack(terms[: degree + 1], dim=1)
+
+
+def features(layer: nn.Module, x: Tensor) -> Tensor:
+    """f_k(x_i) of a KAN, dense or activation layer: (N, ...) -> (N, K, I) float64."""
+    if isinstance(layer, KANLinear):
+        return edge_features(x.double(), layer.basis, layer.base)
+    made = x if isinstance(layer, nn.Linear) else layer.forward(x)  # forward: without the hook
+    return made.flatten(1).unsqueeze(1).double()

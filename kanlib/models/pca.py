@@ -1,0 +1,61 @@
+"""PCA behind the interface of the autoencoders."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from kanlib.models import autoencoder
+from kanlib.models.autoencoder import Autoencoder, Shape
+
+
+class PCA(Autoencoder):
+    """Principal component analysis: the best linear autoencoder, fitted instead of trained.
+
+    Args:
+        shape: (C, H, W) of the images.
+        bottleneck: number of components, 1 to C H W.
+
+    Raises:
+        ValueError: ``bottleneck`` is out of range.
+    """
+
+    def __init__(self, shape: Shape, bottleneck: int) -> None:
+        autoencoder.check_architecture(shape, bottleneck, None)
+        super().__init__(nn.Identity(), nn.Identity())
+        self.shape = shape
+        pixels = math.prod(shape)
+        self.components = nn.Parameter(torch.zeros(bottleneck, pixels), requires_grad=False)
+        self.mean = nn.Parameter(torch.zeros(pixels), requires_grad=False)
+
+    def fit(self, images: Tensor) -> None:
+        """Fit to training images (N, C, H, W), N >= bottleneck, by scikit-learn's exact solver.
+
+        Raises:
+            ValueError: too few images, or images of another shape or of integers.
+        """
+        from sklearn.decomposition import PCA as SklearnPCA
+
+        bottleneck, pixels = self.components.shape
+        if images.shape[1:] != self.shape or not images.is_floating_point():
+            raise ValueError(
+                f"PCA: images of shape {tuple(images.shape)} and {images.dtype} must be "
+                f"(N, {', '.join(map(str, self.shape))}) and floating point"
+            )
+        if len(images) < bottleneck:
+            raise ValueError(
+                f"PCA: bottleneck={bottleneck} must not exceed the number of training images, "
+                f"{len(images)}"
+            )
+        solver = "covariance_eigh" if len(images) >= pixels else "full"
+        fitted = SklearnPCA(bottleneck, svd_solver=solver).fit(images.flatten(1).cpu().numpy())
+        self.components.copy_(torch.from_numpy(fitted.components_))
+        self.mean.copy_(torch.from_numpy(fitted.mean_))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, bottleneck)."""
+        return (images.flatten(1) - self.mean) @ self.components.T
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """(N, bottleneck) -> (N, C, H, W)."""
+        return (codes @ self.components + self.mean).unflatten(1, self.shape)

@@ -1,0 +1,75 @@
+"""A learned function on each node: what a KAN has on its edges, in the place of ReLU.
+
+``autoencoders.mlp`` can be built with it.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from kanlib.nn.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
+from kanlib.nn.features import EdgeFeatures, as_weight
+
+
+class SplineActivation(nn.Module):
+    """A learned function on each node, for the place of ReLU in an MLP.
+
+    y_i = w_i0 base(x_i) + sum_m w_im f_m(x_i): the functions that a KAN has on its edges, one a
+    node (the rival that Yu et al., arXiv 2407.16674, hold against KANs). Starts as the base
+    function and noise, drawn as in ``KANLinear``.
+
+    Args:
+        features: I >= 1.
+        basis: the family of functions. Default: as in ``KANLinear``.
+        base: "silu", "identity" or "zero".
+        init_noise: >= 0, as in ``KANLinear``.
+
+    Attributes:
+        weight: (1 + M, I); ``weight[0]`` multiplies the base function.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        basis: Basis = BSpline(),  # noqa: B008 - frozen
+        base: str = "silu",
+        init_noise: float = 0.1,
+    ) -> None:
+        super().__init__()
+        check_sizes("SplineActivation", features=features)
+        check_functions("SplineActivation", basis, base, init_noise)
+        self.basis = basis
+        self.base = base
+        self.init_noise = init_noise
+        self.weight = nn.Parameter(torch.empty(1 + basis.size, features))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw fresh weights from torch's global generator."""
+        self.weight[0] = 1
+        shape = self.weight.shape[1:]
+        self.weight[1:] = noisy_coefficients(self.basis, self.init_noise, shape, self.weight.device)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I) -> (N, I).
+
+        Raises:
+            ValueError: ``x`` has another shape.
+            TypeError: ``x`` has another dtype than the parameters.
+        """
+        if x.ndim != 2 or x.shape[1] != self.weight.shape[1]:
+            raise ValueError(
+                f"SplineActivation: input of shape {tuple(x.shape)} must be (N, "
+                f"{self.weight.shape[1]})"
+            )
+        x = as_weight("SplineActivation", x, self.weight)
+        features: Tensor = EdgeFeatures.apply(x, self.basis, self.base)  # (N, 1 + M, I)
+        return (features * self.weight).sum(1)
+
+    def extra_repr(self) -> str:
+        """The arguments, as ``print(layer)`` shows them."""
+        return f"{self.weight.shape[1]}, basis={self.basis}, base={self.base!r}"

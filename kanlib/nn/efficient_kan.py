@@ -1,0 +1,108 @@
+"""Weights of efficient-kan's layers (github.com/Blealtan/efficient-kan) for ``KANLinear``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kanlib.nn import splines
+from kanlib.nn.bases import BSpline
+from kanlib.nn.linear import KANLinear
+
+
+def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> KANLinear:
+    """The layer that computes what an efficient-kan ``KANLinear`` with these weights computes.
+
+    Args:
+        state_dict: of one efficient-kan layer: ``base_weight`` (O, I), ``spline_weight``
+            (O, I, G + k), ``grid`` (I, G + 2k + 1) and, if it was trained with one,
+            ``spline_scaler`` (O, I), which becomes ``spline_scale``.
+        base: its base activation, "silu" or "identity".
+
+    Returns:
+        A layer with equal outputs and gradients, on the device and in the dtype of the weights.
+
+    Raises:
+        ValueError: ``base`` is another; a tensor is missing, unknown or of the wrong shape; or the
+            grid is not uniform (after ``update_grid`` it is not) or not the same for all inputs.
+    """
+    _check_tensors(state_dict)
+    if base == "zero":  # its weights would be lost
+        raise ValueError("from_efficient_kan: base='zero' must be 'silu' or 'identity'")
+    weight, grid = state_dict["spline_weight"], state_dict["grid"]
+    scaler = state_dict.get("spline_scaler")
+    out_features, in_features, size = weight.shape
+    order = grid.shape[1] - 1 - size
+    layer: Any = nn.utils.skip_init(  # no draw from the global generator
+        KANLinear,
+        in_features,
+        out_features,
+        basis=_uniform_basis(grid, size, order),
+        base=base,
+        separate_scale=scaler is not None,
+        device=weight.device,
+        dtype=weight.dtype,
+    )
+    with torch.no_grad():
+        layer.weight[:, 0] = state_dict["base_weight"]
+        layer.weight[:, 1:] = weight.transpose(1, 2)
+        if scaler is not None:
+            layer.spline_scale.copy_(scaler)
+    return layer
+
+
+def _check_tensors(state_dict: Mapping[str, Tensor]) -> None:
+    """All tensors of one layer, and shapes that fit each other."""
+    known = {"base_weight", "spline_weight", "grid", "spline_scaler"}
+    missing, unknown = known - {"spline_scaler"} - set(state_dict), set(state_dict) - known
+    if missing or unknown:
+        raise ValueError(
+            f"from_efficient_kan: state_dict lacks {sorted(missing)} and has unknown "
+            f"{sorted(unknown)}; it must hold one layer's "
+            f"{sorted(known)} (spline_scaler is optional)"
+        )
+    weight, grid = state_dict["spline_weight"], state_dict["grid"]
+    if weight.ndim != 3 or grid.ndim != 2 or 0 in weight.shape:
+        raise ValueError(
+            f"from_efficient_kan: spline_weight has shape {tuple(weight.shape)} and grid "
+            f"{tuple(grid.shape)}; they must be (O, I, G + k) and (I, G + 2k + 1), O and I >= 1"
+        )
+    if not weight.is_floating_point():
+        raise ValueError(f"from_efficient_kan: spline_weight is {weight.dtype}, must be floating")
+    out_features, in_features, size = weight.shape
+    order = grid.shape[1] - 1 - size
+    if not 1 <= order < size:
+        raise ValueError(
+            f"from_efficient_kan: grid has {grid.shape[1]} knots a row, which is not G + 2k + 1 "
+            f"for the G + k = {size} functions of spline_weight"
+        )
+    for name, shape in (
+        ("base_weight", (out_features, in_features)),
+        ("grid", (in_features, size + order + 1)),
+        ("spline_scaler", (out_features, in_features)),
+    ):
+        if name in state_dict and tuple(state_dict[name].shape) != shape:
+            raise ValueError(
+                f"from_efficient_kan: {name} has shape {tuple(state_dict[name].shape)}, must be "
+                f"{shape} to fit spline_weight {tuple(weight.shape)}"
+            )
+
+
+def _uniform_basis(grid: Tensor, size: int, order: int) -> BSpline:
+    """The basis whose extended knots are each row of ``grid``, or an error."""
+    knots = grid[0].double()
+    ends = (knots[order].item(), knots[size].item())
+    basis = BSpline(size - order, order, ends)
+    uniform = splines.uniform_knots(basis.grid_size, order, ends).to(knots.device)
+    error = (grid.double() - uniform).abs().max().item()
+    step = (ends[1] - ends[0]) / basis.grid_size
+    # Rounding moves knots too: of a fine grid, one far from 0, or one kept in bfloat16.
+    rounding = 4 * torch.finfo(grid.dtype).eps * knots.abs().max().item()
+    if not error < max(1e-4 * step, rounding):
+        raise ValueError(
+            f"from_efficient_kan: grid is not uniform or differs between inputs (a knot is "
+            f"{error:.3g} off, the spacing is {step:.3g}); only the uniform grid that "
+            "efficient-kan starts from is supported, not one moved by update_grid"
+        )
+    return basis

@@ -1,0 +1,30 @@
+"""Figures: DataFrames or arrays in, a matplotlib Figure out; nothing is computed here."""
+
+from kanlib.report.figures.curves import against_bottleneck, differences, training_curves
+from kanlib.report.figures.images import (
+    confusion_matrices,
+    edge_functions,
+    losses,
+    measures,
+    reconstructions,
+)
+from kanlib.report.figures.studies import effects, fronts, heatmaps, steps
+from kanlib.report.figures.style import STYLE, look, save
+
+__all__ = [
+    "STYLE",
+    "against_bottleneck",
+    "confusion_matrices",
+    "differences",
+    "edge_functions",
+    "effects",
+    "fronts",
+    "heatmaps",
+    "look",
+    "losses",
+    "measures",
+    "reconstructions",
+    "save",
+    "steps",
+    "training_curves",
+]

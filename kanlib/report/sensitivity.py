@@ -1,0 +1,125 @@
+"""What a result depends on: settings changed one at a time, or together, around one run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kanlib.experiments.record import load_arrays
+from kanlib.experiments.run import Run
+from kanlib.report import statistics
+
+UNCHANGED = "unchanged"
+NOTHING = "–"
+
+
+def changes(run: Run, base: Run) -> dict[str, Any]:
+    """The settings in force in which ``run`` differs from ``base``: name -> its value."""
+    ours, theirs = _settings(run), _settings(base)
+    return {name: value for name, value in ours.items() if value != theirs[name]}
+
+
+def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFrame:
+    """What each change does to the test error, paired over seeds.
+
+    Args:
+        records: as ``kanlib.experiments.load_records`` returns for ``runs``.
+        runs: in the order of ``records``; those that change nothing must be among them.
+        base: the run around which settings are changed; its seed does not matter.
+
+    Returns:
+        One row for each set of changes, in order of appearance: setting (names of what was changed,
+        "+" between, or UNCHANGED), value (as text), seeds, test_mse, test_mse_sd, difference (to
+        the unchanged runs: mean over the seeds in common), low and high (its 95% interval,
+        Student's t), verdict ("better", "worse", "undecided"; NOTHING for the unchanged and for one
+        seed), knn_accuracy, parameters.
+
+    Raises:
+        ValueError: no run is unchanged.
+    """
+    named: Any = records.assign(_change=[_describe(changes(run, base)) for run in runs])
+    groups: Any = {
+        key: rows.set_index("seed") for key, rows in named.groupby("_change", sort=False)
+    }
+    unchanged = groups.get((UNCHANGED, NOTHING))
+    if unchanged is None:
+        raise ValueError(f"runs: none of the {len(runs)} equals base={base!r} but for its seed")
+    rows = []
+    for (setting, value), group in groups.items():
+        errors = group["test_mse"]
+        row = {"setting": setting, "value": value, "seeds": len(errors)}
+        row |= {"test_mse": errors.mean(), "test_mse_sd": errors.std()}
+        if setting != UNCHANGED:
+            paired = statistics.paired_differences(errors, unchanged["test_mse"])
+            interval = statistics.mean_interval(paired)
+            row |= {"difference": interval.mean, "low": interval.low, "high": interval.high}
+            several = interval.count > 1  # one seed says nothing
+            row |= {"verdict": statistics.verdict(interval) if several else NOTHING}
+        else:
+            row |= {"difference": 0.0, "low": np.nan, "high": np.nan, "verdict": NOTHING}
+        row |= {name: group[name].mean() for name in ("knn_accuracy", "parameters")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def grid_coverage(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFrame:
+    """Where the inputs of each KAN layer lay on its grid, before and after training.
+
+    Args:
+        records: as ``kanlib.experiments.load_records`` returns for ``runs``.
+        runs: in the order of ``records``.
+        base: as for ``effects``.
+
+    Returns:
+        One row for each set of changes and layer: setting, value, layer (from 1), outside_before
+        and outside_after (fractions of all numbers that met no spline at all), inside_after (that
+        met all of them), means over seeds. Records made before coverage was kept have no rows.
+    """
+    rows = []
+    for run, path in zip(runs, records["path"], strict=True):
+        arrays = load_arrays(path)
+        setting, value = _describe(changes(run, base))
+        before, after = (arrays.get(f"coverage_{when}", []) for when in ("before", "after"))
+        for layer, (first, last) in enumerate(zip(before, after, strict=True), 1):
+            rows.append((setting, value, layer, first[2], last[2], last[0]))
+    columns: Any = ["setting", "value", "layer", "outside_before", "outside_after", "inside_after"]
+    table: Any = pd.DataFrame(rows, columns=columns)
+    return table.groupby(columns[:3], sort=False).mean().reset_index()
+
+
+def crossed(
+    records: pd.DataFrame, runs: Sequence[Run], base: Run, first: str, second: str
+) -> pd.DataFrame:
+    """Test error, mean over seeds, for all pairs of two settings, all others being the base's.
+
+    Args:
+        records: as ``kanlib.experiments.load_records`` returns for ``runs``.
+        runs: in the order of ``records``.
+        base: as for ``effects``.
+        first: name of the setting that makes the rows.
+        second: of the one that makes the columns.
+
+    Returns:
+        Index ``first``, columns ``second``, both increasing; NaN where there was no run.
+    """
+    rows = [
+        {first: _settings(run)[first], second: _settings(run)[second], "test_mse": error}
+        for run, error in zip(runs, records["test_mse"], strict=True)
+        if changes(run, base).keys() <= {first, second}
+    ]
+    table: Any = pd.DataFrame(rows)
+    return table.pivot_table(index=first, columns=second, values="test_mse", aggfunc="mean")
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """All settings in force, the seed apart: the preset acts through those it sets."""
+    every = run.model_dump() | vars(run.training())
+    return {name: value for name, value in every.items() if name not in ("seed", "preset")}
+
+
+def _describe(changed: dict[str, Any]) -> tuple[str, str]:
+    """Names and values, as text."""
+    if not changed:
+        return UNCHANGED, NOTHING
+    return " + ".join(changed), ", ".join(str(value) for value in changed.values())

@@ -1,0 +1,20 @@
+"""Train one model and measure it."""
+
+from kanlib.training.config import TrainingConfig, preset
+from kanlib.training.diagnostics import StepLog
+from kanlib.training.evaluation import Evaluation, Score, evaluate, knn_score, reconstruction_error
+from kanlib.training.loop import History, TrainingDiverged, train
+
+__all__ = [
+    "Evaluation",
+    "History",
+    "Score",
+    "StepLog",
+    "TrainingConfig",
+    "TrainingDiverged",
+    "evaluate",
+    "knn_score",
+    "preset",
+    "reconstruction_error",
+    "train",
+]

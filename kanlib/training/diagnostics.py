@@ -1,0 +1,131 @@
+"""What is noted of a model beside its scores: steps, grids, dead units, pictures."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kanlib.data.datasets import Images, Split
+from kanlib.models.autoencoder import Autoencoder
+from kanlib.nn.bases import BSpline, check_sizes
+from kanlib.nn.grids import coverage
+from kanlib.nn.hooks import watch
+from kanlib.nn.linear import KANLinear
+from kanlib.training.evaluation import _array, batches
+
+EVERY = 10  # steps between two entries, unless said otherwise
+
+
+class StepLog:
+    """Loss and gradient of the steps of ``train``, to be passed as its ``on_step``.
+
+    Args:
+        every: steps between two entries, >= 1; the first step has one.
+
+    Raises:
+        ValueError: ``every`` is no integer >= 1.
+    """
+
+    def __init__(self, every: int = EVERY) -> None:
+        check_sizes("StepLog", every=every)
+        self.every = every
+        self._steps = 0
+        # One block: a tensor kept at each step would part the memory that the next step takes
+        # again, until gigabytes lie in pieces.
+        self._entries: torch.Tensor | None = None  # (2, capacity)
+
+    def __call__(self, model: nn.Module, loss: torch.Tensor) -> None:
+        """Note the step that was just computed."""
+        entry, rest = divmod(self._steps, self.every)
+        self._steps += 1
+        if rest:
+            return
+        if self._entries is None:
+            self._entries = loss.new_empty(2, 1024)
+        elif entry == self._entries.shape[1]:
+            self._entries = torch.cat([self._entries, torch.empty_like(self._entries)], dim=1)
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        self._entries[0, entry] = loss
+        self._entries[1, entry] = nn.utils.get_total_norm(gradients)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """``step_loss`` and ``gradient_norm`` (Euclidean, of all parameters together), (entries,).
+
+        Empty without steps.
+        """
+        if self._entries is None:
+            return {}
+        loss, norm = self._entries[:, : -(-self._steps // self.every)].cpu().numpy()
+        return {"step_loss": loss, "gradient_norm": norm}
+
+
+_EDGES = 12  # pictured, at most
+
+
+def coverage_array(model: Autoencoder, images: Images) -> NDArray[np.generic]:
+    """Where 1,000 training images and what becomes of them lie on the grids of the KAN layers.
+
+    Returns:
+        (layers, 3): fractions inside, fading and outside (``kanlib.coverage``) of the numbers that
+        enter each KAN layer of B-splines, first to last; no rows where the model has none.
+    """
+    layers = (m for m in model.modules() if isinstance(m, KANLinear))
+    if not any(isinstance(layer.basis, BSpline) for layer in layers):
+        return np.empty((0, 3))
+    met = coverage(model, images.train.images[:1000])
+    return np.array([(c.inside, c.fading, c.outside) for c in met.values()])
+
+
+@torch.inference_mode()
+def dead_units(model: Autoencoder, images: Images) -> NDArray[np.generic]:
+    """How many units of each ReLU layer are 0 for every training image, and so learn no more.
+
+    Returns:
+        (layers,) int64, in the order of the model; empty where there is no ReLU.
+    """
+    alive: dict[str, Tensor] = {}
+
+    def note(name: str, _: nn.Module, x: Tensor) -> None:
+        """Remember the units that were above 0."""
+        alive[name] = alive.get(name, torch.tensor(False)) | (x > 0).any(0).cpu()
+
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.ReLU)}
+    with watch(layers, note):
+        for batch in batches(images.train.images, 1024):
+            model(batch)
+    return np.array([int((~alive[name]).sum()) for name in layers], dtype=np.int64)
+
+
+def first_of_each_class(split: Split) -> Tensor:
+    """The first image of each class in ``split``, in the order of the labels: (N, C, H, W)."""
+    labels = split.labels
+    return split.images[[int((labels == label).nonzero()[0]) for label in labels.unique()]]
+
+
+@torch.inference_mode()
+def picture_arrays(model: Autoencoder, images: Images) -> dict[str, NDArray[np.generic]]:
+    """What the figures need of a model, small enough to be kept beside its record.
+
+    Args:
+        model: trained.
+        images: on the device of the model.
+
+    Returns:
+        ``originals`` and ``reconstructions``, (classes, C, H, W): the first test image of each
+        class. If the encoder has a KAN layer, also ``edge_points`` (P,), ``edge_values``
+        (edges, P) and ``edge_inputs`` (edges,): of the edges into its first unit, the twelve that
+        vary most over 256 test images, strongest first.
+    """
+    originals = first_of_each_class(images.test)
+    arrays = {"originals": originals, "reconstructions": model(originals)}
+    layer = next((m for m in model.encoder.modules() if isinstance(m, KANLinear)), None)
+    if layer is not None:
+        pixels = images.test.images[:256].flatten(1)  # (256, I)
+        unit = slice(0, 1)
+        spread = layer.edge_functions(pixels, unit)[:, 0].std(0)  # (I,)
+        inputs = spread.topk(min(_EDGES, len(spread))).indices
+        points = torch.linspace(-1, 1, 101, device=pixels.device, dtype=pixels.dtype)
+        arrays["edge_points"] = points
+        arrays["edge_values"] = layer.edge_functions(points[:, None], unit)[:, 0, inputs].T
+        arrays["edge_inputs"] = inputs
+    return {name: _array(array) for name, array in arrays.items()}

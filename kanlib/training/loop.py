@@ -1,0 +1,175 @@
+"""Training an autoencoder: one loop for every model."""
+
+import math
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import torch
+from tqdm.auto import tqdm
+
+from kanlib.data.datasets import Images
+from kanlib.models.autoencoder import Autoencoder
+from kanlib.models.pca import PCA
+from kanlib.nn.grids import refine_model
+from kanlib.nn.linear import KANLinear
+from kanlib.training.config import TrainingConfig
+from kanlib.training.cpu import compiled
+from kanlib.training.evaluation import check_images, reconstruction_error, reconstruction_loss
+
+OnStep = Callable[[Autoencoder, torch.Tensor], None]
+
+
+class TrainingDiverged(RuntimeError):
+    """The training loss or the test error became infinite or NaN."""
+
+
+@dataclass
+class History:
+    """What happened during training.
+
+    Attributes:
+        train_loss: mean squared error of each epoch, averaged over its steps as they were taken.
+        test_loss: mean squared error on the test split after each epoch; watched, never used.
+        seconds: spent in training steps (or in the fit of PCA), evaluation left out.
+        peak_memory: bytes, of the process (CPU) or the allocator (CUDA), up to the end of training.
+    """
+
+    train_loss: list[float] = field(default_factory=list)
+    test_loss: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    peak_memory: int = 0
+
+
+def train(
+    model: Autoencoder,
+    images: Images,
+    config: TrainingConfig,
+    *,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+) -> History:
+    """Train ``model`` in place on ``images.train``, on the device on which both are.
+
+    PCA is fitted instead; its history has no epochs. The order of the batches depends on ``seed``
+    alone, so that on one machine the same call gives the same weights, bit for bit. A bar shows
+    the progress, unless the environment variable TQDM_DISABLE is set.
+
+    Args:
+        model: with parameters on the device of ``images``.
+        images: the data.
+        config: optimizer settings.
+        seed: of the shuffling.
+        on_step: called at each step with the model, whose parameters have their gradients then, and
+            the loss, a tensor (); see ``kanlib.steplog``.
+
+    Raises:
+        TrainingDiverged: a loss, or the test error, is infinite or NaN; names the epoch.
+        ValueError: ``images`` do not fit the model, or have NaN or infinite values; or
+            ``config.refine`` is set and the model has no KAN layer.
+    """
+    check_images(model, images)
+    if config.refine and not any(isinstance(layer, KANLinear) for layer in model.modules()):
+        raise ValueError(f"refine={config.refine!r} must be None for a model without a KAN layer")
+    history = History()
+    start = time.perf_counter()
+    if isinstance(model, PCA):
+        model.fit(images.train.images)
+        history.seconds = time.perf_counter() - start
+        history.peak_memory = _peak_memory(images.train.images.device)
+        return history
+    optimizer, schedule = _optimizer(model, config, config.learning_rate)
+    shuffle = torch.Generator().manual_seed(seed)
+    # tqdm's bar for notebooks does not read the variable itself.
+    silent = bool(os.environ.get("TQDM_DISABLE"))
+    bar = tqdm(range(config.epochs), desc="training", unit="epoch", disable=silent)
+    with _reproducible():
+        for epoch in bar:
+            start = time.perf_counter()
+            if config.refine and epoch == config.epochs // 2:
+                refine_model(model, config.refine)
+                optimizer, schedule = _optimizer(model, config, optimizer.param_groups[0]["lr"])
+            losses = _train_epoch(model, images, config.batch_size, optimizer, shuffle, on_step)
+            history.train_loss.append(_mean_loss(losses, epoch, config))
+            history.seconds += time.perf_counter() - start
+            history.test_loss.append(_test_error(model, images, epoch, config))
+            schedule.step()
+            bar.set_postfix(train=history.train_loss[-1], test=history.test_loss[-1])
+    history.peak_memory = _peak_memory(images.train.images.device)
+    return history
+
+
+def _reproducible() -> AbstractContextManager[None]:
+    """The same convolutions at each call on a GPU; what is not named here, flags() would reset."""
+    cudnn = torch.backends.cudnn
+    return cudnn.flags(
+        enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=cudnn.allow_tf32
+    )
+
+
+def _optimizer(
+    model: Autoencoder, config: TrainingConfig, learning_rate: float
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.ExponentialLR]:
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    return optimizer, torch.optim.lr_scheduler.ExponentialLR(optimizer, config.decay)
+
+
+def _train_epoch(
+    model: Autoencoder,
+    images: Images,
+    batch_size: int,
+    optimizer: torch.optim.Optimizer,
+    shuffle: torch.Generator,
+    on_step: OnStep | None,
+) -> torch.Tensor:
+    """One pass over the training images; the loss of every step, (steps,), on their device."""
+    pixels = images.train.images
+    order = torch.randperm(len(pixels), generator=shuffle, device="cpu").to(pixels.device)
+    batches = order.split(batch_size)
+    losses = torch.empty(len(batches), device=pixels.device)
+    full_batch_loss = compiled(reconstruction_loss)  # not worth it for a last, smaller one
+    model.train()
+    for step, batch in enumerate(batches):
+        loss_of = full_batch_loss if len(batch) == batch_size else reconstruction_loss
+        loss = loss_of(model, pixels[batch])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if on_step is not None:
+            on_step(model, loss.detach())
+        optimizer.step()
+        losses[step] = loss.detach()  # no .item(): it would make a GPU wait at each step
+    return losses
+
+
+def _mean_loss(losses: torch.Tensor, epoch: int, config: TrainingConfig) -> float:
+    if not losses.isfinite().all():
+        step = int((~losses.isfinite()).nonzero()[0])
+        raise TrainingDiverged(
+            f"the training loss became {losses[step].item()} at epoch {epoch + 1}, step {step + 1} "
+            f"of {len(losses)}; try a learning_rate below {config.learning_rate}"
+        )
+    return losses.mean(dtype=torch.float64).item()
+
+
+def _test_error(model: Autoencoder, images: Images, epoch: int, config: TrainingConfig) -> float:
+    error = reconstruction_error(model, images.test.images)
+    if not math.isfinite(error):  # after the last step of an epoch no loss would tell
+        raise TrainingDiverged(
+            f"the test error became {error} after epoch {epoch + 1}; "
+            f"try a learning_rate below {config.learning_rate}"
+        )
+    return error
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Bytes at the highest point so far: of this process (CPU) or of torch's allocator (CUDA)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

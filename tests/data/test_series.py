@@ -1,0 +1,245 @@
+"""Windows of time series: the user's own CSV files, and those that aeon brings."""
+
+import importlib.util
+import math
+import sys
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from kanlib.data import load_images, series
+from kanlib.data.__main__ import main
+from kanlib.experiments import load_experiment, load_records
+from kanlib.models import MODELS, build_model
+from kanlib.report.statistics import summarise
+from kanlib.training import TrainingConfig, diagnostics, evaluation, reconstruction_error, train
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+HEADER = "label,t0,t1,t2\n"
+TRAIN = HEADER + "up,0,1,2\ndown,4,3,2\nup,1,2,2\n"
+TEST = HEADER + "down,4,3,0\nup,-2,1,6\ndown,2,1,0\n"
+
+
+def write(folder: Path, train: str = TRAIN, test: str = TEST) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "train.csv").write_text(train)
+    (folder / "test.csv").write_text(test)
+    return folder
+
+
+@pytest.mark.parametrize("by", ["name", "series", "environment"])
+def test_windows_are_images_of_height_1_scaled_by_the_training_split(tmp_path, by, monkeypatch):
+    folder = write(tmp_path / "root" / "steps")
+    root = {"name": folder.parent, "series": folder, "environment": None}[by]
+    monkeypatch.setenv("KANLIB_DATA", str(folder.parent if by == "environment" else tmp_path))
+    images = load_images("series" if by == "series" else "steps", root)
+    assert images.shape == (1, 1, 3)
+    assert images.classes == ("down", "up")
+    assert images.train.labels.tolist() == [1, 0, 1]
+    assert images.test.labels.tolist() == [0, 1, 0]
+    # The training values go from 0 to 4, so x becomes x / 2 - 1; the test split has -2 and 6.
+    assert images.train.images.tolist() == [[[[-1, -0.5, 0]]], [[[1, 0.5, 0]]], [[[-0.5, 0, 0]]]]
+    assert images.test.images.tolist() == [[[[1, 0.5, -1]]], [[[-2, -0.5, 2]]], [[[0, -0.5, -1]]]]
+    assert images.train.images.dtype == torch.float32
+
+
+def test_the_test_split_has_no_part_in_the_scale(tmp_path):
+    first = load_images("series", write(tmp_path / "a"))
+    other = load_images("series", write(tmp_path / "b", test=TEST.replace("6", "600")))
+    assert torch.equal(first.train.images, other.train.images)
+    assert other.test.images.max() == 299
+    assert first.fingerprint != other.fingerprint
+
+
+def test_the_label_may_stand_in_any_column_and_a_changed_file_is_read_again(tmp_path):
+    folder = write(tmp_path / "a")
+    before = load_images("series", folder)
+    moved = ["t0,t1,label,t2", "0,1,up,2", "4,3,down,2", "1,2,up,2"]
+    (folder / "train.csv").write_text("\n".join(moved))
+    after = load_images("series", folder)
+    assert (after.fingerprint, after.classes) == (before.fingerprint, before.classes)
+    (folder / "train.csv").write_text(TRAIN.replace("1,2,2", "1,2,3"))
+    assert load_images("series", folder).fingerprint != before.fingerprint
+
+
+def test_image_folders_of_that_name_come_first(tmp_path):
+    folder = write(tmp_path / "pets")
+    for split in ("train", "test"):
+        (folder / split).mkdir()  # a table of file names often lies beside such folders
+    assert series.find("pets", tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("train_text", "test_text", "message"),
+    [
+        ("", TEST, "train.csv: No columns to parse"),
+        (TRAIN.replace("label", "kind"), TEST, r"columns \['kind', 't0', .* a column 'label'"),
+        ("label\nup\ndown\nup\n", TEST, "at least one column of values"),
+        (TRAIN.replace(",", ";"), TEST, "begins with the columns .*label;t0"),
+        (
+            TRAIN + "up,1,2\n",
+            TEST,
+            "train.csv, row 4, column 't2': '' must be .* short row",
+        ),
+        (TRAIN + "up,1,2,3,4\n", TEST, "train.csv: .*Expected 4 fields in line 5, saw 5"),
+        (HEADER + "up,1,2,3,4\n" + TRAIN[len(HEADER) :], TEST, "train.csv: "),
+        (HEADER + "up,1,2,3,4\ndown,1,2,3,4\n", TEST, "row 1 has more cells than the first line"),
+        (TRAIN, TEST.replace("-2,1", ",1"), "test.csv, row 2, column 't0': '' must be a finite"),
+        (TRAIN, TEST.replace("-2", "NaN"), "test.csv, row 2, column 't0': 'NaN' must be a finite"),
+        (TRAIN, TEST.replace("-2", "inf"), "'inf' must be a finite number"),
+        (TRAIN, TEST.replace("6", "six"), "test.csv, row 2, column 't2': 'six' must be a finite"),
+        (TRAIN + ",1,2,3\n", TEST, "train.csv, row 4: the label is empty"),
+        (
+            TRAIN,
+            "label,t0\nup,1\ndown,2\nup,1\n",
+            "has 3 .*test.csv 1",
+        ),
+        (TRAIN, TEST.replace("t0,t1", "t1,t0"), "must be the same ones, in the same order"),
+        (TRAIN.replace("down", "up"), TEST.replace("down", "up"), "all labels are 'up'; .* two"),
+        (TRAIN, TEST.replace("down", "flat"), r"train has classes \['down', 'up'\], test has"),
+        (HEADER + "up,0,1,2\ndown,4,3,2\n", TEST, "train has 2 windows, must have at least 3"),
+        (TRAIN, HEADER, "test has 0 windows, must have at least 3"),
+        (HEADER + "up,1,1,1\ndown,1,1,1\nup,1,1,1\n", TEST, "all training values are 1.0; they"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(tmp_path, own_cache, train_text, test_text, message):
+    folder = write(tmp_path / "bad", train_text, test_text)
+    place = f"dataset='bad' in {folder} cannot be read: "
+    with pytest.raises(ValueError, match=f"(?s){place}.*{message}"):
+        load_images("bad", tmp_path)
+    assert not own_cache.exists()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    folder = write(tmp_path / "half")
+    (folder / "test.csv").unlink()
+    for name, root in (("half", tmp_path), ("series", folder)):
+        with pytest.raises(FileNotFoundError, match=f"{name}.*there is no {folder}/test.csv$"):
+            load_images(name, root)
+    with pytest.raises(FileNotFoundError, match=r"no .*/train.csv and no .*/test.csv"):
+        load_images("series", tmp_path)
+    with pytest.raises(FileNotFoundError, match="'series' needs root"):
+        load_images("series")
+    with pytest.raises(FileNotFoundError, match=r"(?s)/train/<class>/.*/none/train.csv and"):
+        load_images("none", tmp_path)
+
+
+def test_as_many_windows_are_asked_for_as_there_are_neighbours():
+    assert series._LEAST == evaluation.NEIGHBOURS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_takes_windows_and_is_trained_and_scored_as_on_images(tmp_path, name):
+    draw = np.random.default_rng(0)
+    rows = [f"{i % 2}," + ",".join(map(str, draw.normal(i % 2, 1, 9))) for i in range(24)]
+    text = "\n".join(["label," + ",".join(f"t{i}" for i in range(9)), *rows])
+    images = load_images("series", write(tmp_path / "a", text, text))
+    model = build_model(name, images.shape, 3)
+    with torch.no_grad():
+        untrained = reconstruction_error(model, images.test.images)
+    train(model, images, TrainingConfig(learning_rate=0.01, epochs=20, decay=1.0))
+    scores = evaluation.evaluate(model, images)
+    assert scores.test_mse < untrained
+    assert sum(map(sum, scores.knn.confusion)) == 24
+    assert diagnostics.picture_arrays(model, images)["originals"].shape == (2, 1, 1, 9)
+
+
+def test_cylinders_bells_and_funnels_have_their_shapes():
+    table = series.cylinder_bell_funnel(3000, seed=0)
+    assert table["label"].tolist()[:4] == ["cylinder", "bell", "funnel", "cylinder"]
+    values = table.drop(columns="label").to_numpy(dtype=float)
+    cylinder, bell, funnel = (values[i::3].mean(0) for i in range(3))  # (128,)
+    assert max(abs(mean[:15]).max() for mean in (cylinder, bell, funnel)) < 0.2  # noise
+    # At t = 40 every event has begun and none has ended, so that a bell and a funnel make up 6.
+    assert cylinder[40] == pytest.approx(6, abs=0.2)
+    assert bell[40] + funnel[40] == pytest.approx(6, abs=0.2)
+    assert bell[40] < 2
+    assert table.equals(series.cylinder_bell_funnel(3000, seed=0))
+    assert not table.equals(series.cylinder_bell_funnel(3000, seed=1))
+
+
+def pretend_aeon(monkeypatch, counts: dict[str, int], length: int) -> None:
+    """A stand-in that answers as aeon does: values (N, 1, T), labels as words."""
+
+    def load_classification(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+        values = np.linspace(0, 1 if split == "train" else 2, counts[split] * length)
+        labels = np.resize(np.array(["2", "1"]), counts[split])
+        return values.reshape(counts[split], 1, length), labels
+
+    datasets = SimpleNamespace(load_classification=load_classification)
+    monkeypatch.setitem(sys.modules, "aeon", SimpleNamespace(datasets=datasets))
+    monkeypatch.setitem(sys.modules, "aeon.datasets", datasets)
+    monkeypatch.setattr(metadata, "version", lambda name: "9.9")
+
+
+def test_what_aeon_gives_becomes_images_with_its_splits(monkeypatch, own_cache):
+    pretend_aeon(monkeypatch, {"train": 50, "test": 150}, length=5)
+    images = load_images("GunPoint")
+    assert (len(images.train), len(images.test)) == (50, 150)
+    assert images.shape == (1, 1, 5)
+    assert images.classes == ("1", "2")
+    assert images.train.labels[:3].tolist() == [1, 0, 1]
+    assert (images.train.images.min(), images.train.images.max()) == (-1, 1)
+    assert images.test.images.max() == 3
+    assert (own_cache / "decoded" / "GunPoint-aeon-9.9").is_dir()
+
+
+def test_other_numbers_of_windows_than_the_published_are_refused(monkeypatch):
+    pretend_aeon(monkeypatch, {"train": 50, "test": 150}, length=5)
+    with pytest.raises(ValueError, match=r"'ItalyPowerDemand' in aeon 9.9 is incomplete: .* 50 "):
+        load_images("ItalyPowerDemand")
+
+
+def test_without_aeon_the_error_says_what_to_install(monkeypatch, capsys):
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'kanlib\[series\]'"):
+        load_images("GunPoint")
+    monkeypatch.setattr(sys, "argv", ["data", "ItalyPowerDemand"])
+    assert main() == 1
+    assert "pip install 'kanlib[series]'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("aeon") is None, reason="needs aeon: pip install 'kanlib[series]'"
+)
+@pytest.mark.parametrize(
+    ("name", "length", "counts", "class_counts"),
+    [("ItalyPowerDemand", 24, (67, 1029), [34, 33]), ("GunPoint", 150, (50, 150), [24, 26])],
+)
+def test_the_real_windows_are_the_published_ones(name, length, counts, class_counts):
+    images = load_images(name)
+    assert images.shape == (1, 1, length)
+    assert (len(images.train), len(images.test)) == counts
+    assert images.train.labels.bincount().tolist() == class_counts
+    assert (images.train.images.min(), images.train.images.max()) == (-1, 1)
+    rows = [{w.numpy().tobytes() for w in s.images} for s in (images.train, images.test)]
+    assert not rows[0] & rows[1]
+
+
+@pytest.mark.parametrize(("name", "windows"), [("italy", 67), ("gunpoint", 50)])
+def test_the_length_of_training_follows_the_rule_of_the_experiment(name, windows):
+    for run in load_experiment(f"experiments/series-{name}.yaml").runs():
+        settings = run.training()
+        assert settings.epochs * math.ceil(windows / settings.batch_size) == 2000
+        assert settings.decay**settings.epochs == pytest.approx(0.8**10, rel=1e-3)
+
+
+def test_the_committed_table_of_both_experiments_follows_from_their_records():
+    table = pd.read_csv("results/series.csv")
+    plans = [load_experiment(f"experiments/series-{name}.yaml") for name in ("italy", "gunpoint")]
+    assert list(table["dataset"].unique()) == [plan.dataset for plan in plans]
+    for plan in plans:
+        committed = table[table["dataset"] == plan.dataset]
+        fresh = summarise(load_records(plan.runs(), "results"), ["test_mse", "knn_accuracy"])
+        assert committed["label"].tolist() == fresh["label"].tolist()
+        for name in ("test_mse", "test_mse_sd", "knn_accuracy", "knn_accuracy_sd"):
+            expected = pytest.approx(fresh[name].to_numpy(), rel=1e-12, nan_ok=True)
+            assert np.asarray(committed[name]) == expected

@@ -1,0 +1,193 @@
+"""Experiment files become runs; the guard against misspelt notebook parameters."""
+
+import math
+
+import pytest
+
+from kanlib.experiments import Run, load_experiment, read_parameters
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """Writes an experiment file; returns its path."""
+
+    def write(text: str, name: str = "mine"):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def grid(*entries: str, common: str = "") -> str:
+    lines = ["title: Mine", "about: What is asked.", *([f"common: {common}"] if common else [])]
+    return "\n".join([*lines, "grid:", *(f"  - {entry}" for entry in entries)])
+
+
+def test_an_entry_stands_for_all_combinations_in_the_order_of_the_file(experiment):
+    path = experiment(
+        grid(
+            "{model: [kan, pca], bottleneck: [4, 9]}",
+            "{model: conv, seed: [1, 0]}",
+            common="{dataset: mnist, preset: authors}",
+        )
+    )
+    mnist = {"dataset": "mnist", "preset": "authors"}
+    loaded = load_experiment(path)
+    assert (loaded.title, loaded.about, loaded.dataset) == ("Mine", "What is asked.", "mnist")
+    assert loaded.runs() == [
+        Run(**mnist, model="kan", bottleneck=4),
+        Run(**mnist, model="kan", bottleneck=9),
+        Run(**mnist, model="pca", bottleneck=4),
+        Run(**mnist, model="pca", bottleneck=9),
+        Run(**mnist, model="conv", seed=1),
+        Run(**mnist, model="conv", seed=0),
+    ]
+
+
+def test_an_entry_goes_over_what_is_common(experiment):
+    path = experiment(grid("{seed: 2}", "{epochs: 3}", common="{seed: [0, 1], epochs: 7}"))
+    assert load_experiment(path).runs() == [
+        Run(seed=2, epochs=7),
+        Run(seed=0, epochs=3),
+        Run(seed=1, epochs=3),
+    ]
+
+
+def test_a_run_listed_twice_is_made_once(experiment):
+    path = experiment(grid("{seed: [0, 1, 0]}", "{seed: [1, 2], model: kan}", "{}"))
+    assert load_experiment(path).runs() == [Run(seed=0), Run(seed=1), Run(seed=2)]
+
+
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        (["{model: [kan, pca]}"], "seed 0"),
+        (["{seed: [2, 0]}", "{model: pca, seed: 1}"], "seeds 0 to 2"),
+        (["{seed: [7, 1, 3]}", "{model: pca, seed: 1}"], "seeds 1, 3, 7"),
+    ],
+)
+def test_a_heading_names_the_seeds_of_all_runs(experiment, entries, named):
+    assert load_experiment(experiment(grid(*entries))).heading == f"Mine ({named})"
+
+
+def test_values_keep_their_types(experiment):
+    path = experiment(grid("{separate_scale: [true, false], learning_rate: [0.01, null]}"))
+    assert [(run.separate_scale, run.learning_rate) for run in load_experiment(path).runs()] == [
+        (True, 0.01),
+        (True, None),
+        (False, 0.01),
+        (False, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "titel: x\nabout: y\ngrid: []",
+            "titel is not a known name; .* title, about, notebook, also, records, common, grid",
+        ),
+        ("titel: x\nabout: y\ngrid: []", "title: Field required"),
+        ("title: x\nabout: y", "grid: Field required"),
+        ("title: [x]\nabout: y\ngrid: []", "title="),
+        (grid("{bottlneck: 9}"), "bottlneck is not a known name; the known ones are dataset, "),
+        (grid("{}", common="{sed: 9}"), "sed is not a known name"),
+        (grid("{bottleneck: [9, 0]}"), "bottleneck=0: "),
+        (grid("{bottleneck: '9'}"), "bottleneck='9': "),
+        (grid("{bottleneck: 9.5}"), "bottleneck=9.5: "),
+        (grid("{seed: yes}"), "seed=True: "),
+        (grid("{model: [kan, cnn]}"), "model='cnn': "),
+        (grid("{seed: {a: 1}}"), "grid.0.seed"),
+        (grid("kan"), "grid.0="),
+        ("title: {x", "line 1"),
+        ("a: b: c", "mapping values are not allowed"),
+        ("- title", "mapping"),
+        ("", "mapping"),
+        ("1: 2", "string"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named_and_so_is_the_file(experiment, text, message):
+    path = experiment(text)
+    with pytest.raises(ValueError, match=f"(?s){path}: .*{message}"):
+        load_experiment(path)
+
+
+def test_a_missing_file_lists_the_experiments_that_are_there(experiment, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"mnits\.yaml does not exist; there are: none"):
+        load_experiment(tmp_path / "mnits.yaml")
+    experiment(grid("{}"), "mnist")
+    experiment(grid("{}"), "digits")
+    with pytest.raises(FileNotFoundError, match="there are: digits, mnist"):
+        load_experiment(tmp_path / "mnits.yaml")
+
+
+KNOWN = {"bottleneck": int, "seed": int, "device": str | None}
+
+
+def notebook() -> tuple[dict, set[str]]:
+    """The namespace of a notebook after its parameters, and the names there were before."""
+    before = {"__name__": "__main__", "In": [], "helper": len}
+    return before | {"bottleneck": 9, "seed": 0, "device": None}, set(before)
+
+
+def test_parameters_are_those_of_the_notebook():
+    namespace, before = notebook()
+    assert read_parameters(namespace, before, KNOWN) == {"bottleneck": 9, "seed": 0, "device": None}
+
+
+def test_names_without_types_are_refused():
+    namespace, before = notebook()
+    with pytest.raises(TypeError, match=r"known=\['bottleneck'\] must map each parameter's name"):
+        read_parameters(namespace, before, ["bottleneck"])  # pyright: ignore[reportArgumentType]
+
+
+def test_a_misspelt_parameter_is_an_error_that_suggests_the_one_meant():
+    namespace, before = notebook()
+    namespace["bottlneck"] = 34  # as papermill assigns it
+    message = r"bottlneck=34 .* \(did you mean 'bottleneck'\?\).* bottleneck, seed, device"
+    with pytest.raises(ValueError, match=message):
+        read_parameters(namespace, before, KNOWN)
+
+
+def test_an_unknown_parameter_is_an_error_though_nothing_is_like_it():
+    namespace, before = notebook()
+    namespace["xyz"] = 1
+    with pytest.raises(ValueError, match="xyz=1 is not a parameter of this notebook") as caught:
+        read_parameters(namespace, before, KNOWN)
+    assert "did you mean" not in str(caught.value)
+
+
+def test_private_names_and_modules_are_no_parameters():
+    namespace, before = notebook()
+    namespace |= {"_": 5, "_dh": [], "math": math}
+    assert read_parameters(namespace, before, KNOWN)["bottleneck"] == 9
+
+
+def test_a_cell_may_be_run_again_in_the_same_notebook():
+    cells = """
+helper = 1
+_before = set(globals())
+bottleneck = {size}
+parameters = read_parameters(globals(), _before, {{"bottleneck": int}})
+history = [0.5]
+"""
+    namespace: dict = {"read_parameters": read_parameters}
+    for size in (9, 34):
+        exec(cells.format(size=size), namespace)
+        assert namespace["parameters"] == {"bottleneck": size}
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ("[]", "grid"),
+        ("[{dataset: [digits, mnist]}]", "an experiment compares models on one data set"),
+    ],
+    ids=["no runs", "two data sets"],
+)
+def test_an_experiment_has_runs_on_one_data_set(tmp_path, grid, message):
+    path = tmp_path / "e.yaml"
+    path.write_text(f"title: t\nabout: a\ngrid: {grid}\n")
+    with pytest.raises(ValueError, match=message):
+        load_experiment(path)

@@ -1,0 +1,204 @@
+"""Shapes, sizes and parameter counts of the autoencoders, against closed forms."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from kanlib import BSpline, KANLinear, count_parameters
+from kanlib.models.autoencoder import match_parameters
+from kanlib.models.conv import conv
+from kanlib.models.dense import kan, kan_pure, mlp
+from kanlib.nn import SplineActivation
+
+MNIST, COLOUR = (1, 28, 28), (3, 32, 32)
+
+
+def convolutions(*channels: int) -> int:
+    """Parameters of 3x3 convolutions through ``channels``, and of their mirror images."""
+    return sum((9 * a * b + b) + (9 * a * b + a) for a, b in itertools.pairwise(channels))
+
+
+def dense(inputs: int, outputs: int) -> int:
+    return inputs * outputs + outputs
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        # 10 parameters an edge: base, scale, G + k = 8 coefficients.
+        (lambda: kan(MNIST, 34), 535_500),
+        (lambda: kan(MNIST, 34), 2 * 784 * 34 * 10 + 2 * dense(34, 34)),
+        (lambda: kan(MNIST, 34, separate_scale=False), 2 * 784 * 34 * 9 + 2 * dense(34, 34)),
+        (lambda: kan(MNIST, 9, 20), 2 * 784 * 20 * 10 + dense(20, 9) + dense(9, 20)),
+        (lambda: kan_pure(COLOUR, 72), 2 * 3072 * 72 * 10),
+        (lambda: kan_pure(COLOUR, 72, separate_scale=False), 2 * 3072 * 72 * 9),
+        (lambda: kan_pure(MNIST, 9, 20), 2 * (784 * 20 + 20 * 9) * 10),
+        (lambda: kan_pure(MNIST, 9, basis=BSpline(20, 2)), 2 * 784 * 9 * (22 + 2)),
+        (
+            lambda: mlp(
+                MNIST, 9, 20, SplineActivation
+            ),  # G + k coefficients and the base's, a node
+            dense(784, 20) + dense(20, 9) + dense(9, 20) + dense(20, 784) + 2 * 20 * 9,
+        ),
+        (
+            lambda: mlp(MNIST, 9, 20),
+            dense(784, 20) + dense(20, 9) + dense(9, 20) + dense(20, 784),
+        ),
+        (lambda: conv(MNIST, 9), 818),
+        (lambda: conv(MNIST, 9), convolutions(1, 8, 4, 1)),
+        (lambda: conv(MNIST, 18), convolutions(1, 8, 4, 2)),
+        (lambda: conv(COLOUR, 48), convolutions(3, 32, 8, 3)),
+        (lambda: conv(COLOUR, 32, svhn=True), convolutions(3, 16, 8, 2)),
+        (lambda: conv(COLOUR, 48, svhn=True), convolutions(3, 32, 8, 3)),
+        (lambda: conv(COLOUR, 64, svhn=True), convolutions(3, 64, 8, 4)),
+        (lambda: conv(MNIST, 9, width=2.0), convolutions(1, 16, 8, 1)),
+        # 28 -> 14 -> 7 -> 4: a last map of 8 x 4 x 4, dense to the code and back
+        (
+            lambda: conv(MNIST, 10),
+            convolutions(1, 32, 8, 8) + dense(128, 10) + dense(10, 128),
+        ),
+    ],
+)
+def test_parameters_are_counted_in_closed_form(model, expected):
+    assert count_parameters(model()) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "bottleneck", "latent"),
+    [
+        (MNIST, 4, (1, 2, 2)),
+        (MNIST, 9, (1, 3, 3)),
+        (MNIST, 18, (2, 3, 3)),
+        (COLOUR, 32, (2, 4, 4)),
+        (COLOUR, 48, (3, 4, 4)),
+        (COLOUR, 64, (4, 4, 4)),
+    ],
+)
+def test_the_published_convolutions_have_the_published_codes(shape, bottleneck, latent):
+    model = conv(shape, bottleneck)
+    images = torch.rand(2, *shape)
+    assert isinstance(model.encoder, torch.nn.Sequential)
+    last_map = model.encoder[:-1](images)  # all but the flattening
+    assert last_map.shape == (2, *latent)
+    assert not any(isinstance(module, torch.nn.Linear) for module in model.modules())
+    codes = model.encode(images)
+    assert codes.shape == (2, bottleneck)
+    assert codes.min() < 0  # no activation on the code
+    assert model(images).shape == images.shape
+
+
+SHAPES = [MNIST, COLOUR, (1, 8, 8), (3, 15, 17), (2, 1, 9), (1, 1, 24), (1, 1, 150), (1, 1, 1)]
+BUILDERS = {
+    "kan": kan,
+    "kan with hidden": lambda shape, size: kan(shape, size, 11),
+    "kan_pure": kan_pure,
+    "mlp": mlp,
+    "conv": conv,
+    "wide conv": lambda shape, size: conv(shape, size, 1.5),
+    "conv for svhn": lambda shape, size: conv(shape, size, svhn=True),
+}
+
+
+@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("bottleneck", [1, 9, None], ids=["1", "9", "all"])
+def test_any_image_becomes_a_code_and_an_image_again(build, shape, bottleneck):
+    bottleneck = min(bottleneck or 70, math.prod(shape))
+    model = build(shape, bottleneck)
+    images = torch.rand(3, *shape) * 2 - 1
+    codes = model.encode(images)
+    assert codes.shape == (3, bottleneck)
+    reconstructions = model(images)
+    assert reconstructions.shape == images.shape
+    assert torch.equal(reconstructions, model.decode(codes))
+    reconstructions.square().mean().backward()
+    assert all(p.grad is not None for p in model.parameters())  # nothing is built and never called
+
+
+@pytest.mark.parametrize(("channels", "length"), [(1, 24), (2, 150), (1, 9)])
+def test_at_height_1_the_convolutions_are_those_of_one_dimension(channels, length):
+    nn, model = torch.nn, conv((channels, 1, length), 4)
+    widths, lengths = [channels, 32, 8, 8], [length]
+    down, up = [], []
+    for i in range(3):
+        lengths.append(math.ceil(lengths[-1] / 2))
+        down += [nn.Conv1d(widths[i], widths[i + 1], 3, 2, 1), nn.ReLU()]
+        back = nn.ConvTranspose1d(widths[i + 1], widths[i], 3, 2, 1, output_padding=1)
+        up = [back, nn.ReLU() if i else nn.Tanh(), *up]
+    features = 8 * lengths[-1]
+    encoder = nn.Sequential(*down[:-1], nn.Flatten(), nn.Linear(features, 4))
+    decoder = nn.Sequential(nn.Linear(4, features), nn.Unflatten(1, (8, lengths[-1])), *up)
+    ours, theirs = list(model.parameters()), [*encoder.parameters(), *decoder.parameters()]
+    assert [p.numel() for p in ours] == [p.numel() for p in theirs]
+    for mine, other in zip(ours, theirs, strict=True):
+        other.data = mine.data.reshape(other.shape)  # (O, I, 1, 3) -> (O, I, 3)
+    windows = torch.rand(5, channels, length) * 2 - 1
+    codes = encoder(windows)
+    torch.testing.assert_close(model.encode(windows[:, :, None]), codes)
+    expected = decoder(codes)[..., :length]
+    torch.testing.assert_close(model(windows[:, :, None])[:, :, 0], expected)
+
+
+def test_the_parameters_of_a_convolution_in_one_dimension_are_counted_by_hand():
+    # 24 -> 12 -> 6 -> 3; kernels of 3 through 1, 32, 8, 8 channels and back, and 24 features.
+    there = (3 * 32 + 32) + (3 * 32 * 8 + 8) + (3 * 8 * 8 + 8)
+    back = (3 * 8 * 8 + 8) + (3 * 8 * 32 + 32) + (3 * 32 + 1)
+    assert there + back == 2201
+    assert count_parameters(conv((1, 1, 24), 4)) == 2201 + dense(24, 4) + dense(4, 24)
+
+
+def test_the_convolutions_end_in_tanh_and_the_kans_are_unbounded():
+    images = torch.full((1, *MNIST), 1.0)
+    for build, bounded in ((conv, True), (kan, False)):
+        model = build(MNIST, 9)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(1.0)
+        assert (model(images).abs().max() <= 1) == bounded
+
+
+def test_the_papers_model_is_kan_relu_dense_and_back():
+    nn, model = torch.nn, kan(MNIST, 4)
+    for half, kinds in (
+        (model.encoder, [nn.Flatten, KANLinear, nn.ReLU, nn.Linear]),
+        (model.decoder, [nn.Linear, nn.ReLU, KANLinear, nn.Unflatten]),
+    ):
+        assert [type(module) for module in half.children()] == kinds
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: kan(MNIST, 0), "bottleneck=0 must be between 1 and 784"),
+        (lambda: kan_pure(MNIST, 785), r"bottleneck=785 .* \(1, 28, 28\)"),
+        (lambda: mlp(MNIST, -3), "bottleneck=-3"),
+        (lambda: conv(MNIST, 1000), "bottleneck=1000"),
+        (lambda: kan(MNIST, 9.5), "bottleneck=9.5 must be an integer"),  # pyright: ignore
+        (lambda: kan(MNIST, True), "bottleneck=True must be an integer"),
+        (lambda: mlp(MNIST, "9"), "bottleneck='9' must be an integer"),  # pyright: ignore
+        (lambda: kan(MNIST, 9, 0), "hidden=0 must be an integer >= 1"),
+        (lambda: mlp(MNIST, 9, 2.0), "hidden=2.0 must be"),  # pyright: ignore
+        (lambda: kan((28, 28), 9), r"shape=\(28, 28\) must be three"),  # pyright: ignore
+        (lambda: conv((0, 8, 8), 9), r"shape=\(0, 8, 8\) must be three positive"),
+    ],
+)
+def test_an_argument_out_of_range_is_named(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+@pytest.mark.parametrize("target", [500, 10_000, 535_500])
+def test_the_matched_size_is_the_nearest_of_all(target):
+    def build(size: int) -> torch.nn.Module:
+        return torch.nn.Linear(100, size)  # 101 parameters a unit
+
+    size = match_parameters(build, target)
+    distances = {n: abs(101 * n - target) for n in range(1, 6000)}
+    assert distances[size] == min(distances.values())
+
+
+def test_a_target_out_of_reach_is_an_error():
+    with pytest.raises(ValueError, match="target=5000 is out of reach of size 9"):
+        match_parameters(lambda size: torch.nn.Linear(10, size), 5000, largest=9)

@@ -1,0 +1,162 @@
+"""PCA against scikit-learn's and numpy's answers; models by name."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA as SklearnPCA
+
+from kanlib import MODELS, PCA, BSpline, build_model, count_parameters
+from kanlib.models.dense import mlp
+from kanlib.models.registry import with_output
+from kanlib.training import reconstruction_error
+
+MNIST, COLOUR = (1, 28, 28), (3, 32, 32)
+
+
+@pytest.mark.parametrize("number", [40, 12], ids=["many images", "fewer images than pixels"])
+def test_pca_is_scikit_learns(number):
+    images = torch.randn(number, 1, 4, 5)
+    model = PCA((1, 4, 5), 7)
+    model.fit(images)
+    rows = images.flatten(1).double().numpy()
+    sklearn = SklearnPCA(7, svd_solver="full").fit(rows)
+    codes = sklearn.transform(rows)
+    # The sign of a component is arbitrary.
+    np.testing.assert_allclose(model.encode(images).abs(), np.abs(codes), rtol=0, atol=1e-4)
+    expected = sklearn.inverse_transform(codes).reshape(images.shape)
+    np.testing.assert_allclose(model(images), expected, rtol=0, atol=1e-5)
+
+
+def test_no_linear_map_of_this_size_leaves_a_smaller_error():
+    images = torch.randn(50, 1, 3, 3, dtype=torch.float32) * torch.arange(1, 10).view(3, 3)
+    model = PCA((1, 3, 3), 4)
+    model.fit(images)
+    centred = images.flatten(1).double().numpy()
+    centred -= centred.mean(0)
+    left_out = np.linalg.svd(centred, compute_uv=False)[4:]  # Eckart and Young
+    assert reconstruction_error(model, images) == pytest.approx((left_out**2).sum() / (50 * 9))
+
+
+def test_the_error_falls_with_the_size_and_ends_at_nothing(digits):
+    errors = []
+    for bottleneck in (1, 4, 16, 64):
+        model = PCA(digits.shape, bottleneck)
+        model.fit(digits.train.images)
+        errors.append(reconstruction_error(model, digits.test.images))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] > 0.1
+    assert errors[-1] < 1e-10
+
+
+def test_what_pca_stores_is_counted_but_not_trained():
+    model = PCA((1, 4, 5), 7)
+    assert count_parameters(model) == 7 * 20 + 20
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_pca_survives_a_round_trip_of_its_state():
+    images = torch.randn(30, 1, 4, 5)
+    model, other = PCA((1, 4, 5), 3), PCA((1, 4, 5), 3)
+    model.fit(images)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other(images), model(images))
+
+
+def test_more_components_than_images_are_refused():
+    with pytest.raises(ValueError, match=r"bottleneck=7 must not exceed .* images, 5"):
+        PCA((1, 4, 5), 7).fit(torch.randn(5, 1, 4, 5))
+
+
+def test_a_bottleneck_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="bottleneck=21 must be between 1 and 20"):
+        PCA((1, 4, 5), 21)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_name_builds_a_model(name):
+    model = build_model(name, (1, 8, 8), 5)
+    images = torch.rand(2, 1, 8, 8)
+    assert model.encode(images).shape == (2, 5)
+    assert model(images).shape == images.shape
+
+
+@pytest.mark.parametrize("name", ["mlp", "conv"])
+@pytest.mark.parametrize(("shape", "bottleneck"), [(MNIST, 34), (MNIST, 9), (COLOUR, 64)], ids=str)
+@pytest.mark.parametrize("separate_scale", [True, False])
+def test_matched_parameters_are_within_1_percent_of_the_kans(
+    name, shape, bottleneck, separate_scale
+):
+    an_edge = 10 if separate_scale else 9
+    pixels = shape[0] * shape[1] * shape[2]
+    target = 2 * pixels * bottleneck * an_edge + 2 * (bottleneck**2 + bottleneck)
+    with torch.device("meta"):
+        model = build_model(
+            name, shape, bottleneck, match_parameters=True, separate_scale=separate_scale
+        )
+    assert count_parameters(model) == pytest.approx(target, rel=0.01)
+
+
+def test_svhn_gets_its_own_widths():
+    def first_width(dataset: str) -> int:
+        model = build_model("conv", COLOUR, 32, dataset=dataset)
+        return next(m.out_channels for m in model.modules() if isinstance(m, torch.nn.Conv2d))
+
+    assert [first_width(name) for name in ("cifar10", "svhn", "svhn-test10k")] == [32, 16, 16]
+
+
+def test_hidden_widens_the_models_that_have_a_hidden_layer():
+    for name in ("kan", "mlp"):
+        wide, narrow = (build_model(name, (1, 8, 8), 5, hidden=h) for h in (20, None))
+        assert count_parameters(wide) > 3 * count_parameters(narrow)
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [("kan", False), ("kan-pure", False), ("mlp", False), ("mlp", True), ("conv", False),
+     ("conv", True)],
+)  # fmt: skip
+def test_an_output_is_bounded_by_tanh_or_free(name, match):
+    options = {"match_parameters": match}
+    x = torch.rand(4, 1, 28, 28) * 2 - 1
+    made = {}
+    for output in ("tanh", "linear", None):
+        torch.manual_seed(0)
+        made[output] = build_model(name, (1, 28, 28), 9, output=output, **options)(x)
+    torch.testing.assert_close(made["tanh"], made["linear"].tanh())
+    torch.testing.assert_close(made[None], made["tanh" if name == "conv" else "linear"])
+
+
+def test_an_output_leaves_hidden_activations():
+    model = mlp((1, 2, 2), 3, 5, lambda _: torch.nn.Tanh())
+    x = torch.rand(4, 1, 2, 2)
+    torch.testing.assert_close(with_output(model, "linear")(x), model(x))
+    torch.testing.assert_close(with_output(model, "tanh")(x), model(x).tanh())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("KAN", {}, "model='KAN' must be one of kan, kan-pure, conv, mlp, spline-mlp, pca"),
+        ("conv", {"hidden": 9}, "hidden=9 has no meaning for model='conv'"),
+        ("pca", {"hidden": 9}, "hidden=9 has no meaning for model='pca'"),
+        (
+            "mlp",
+            {"base": "zero"},
+            "base='zero' has no meaning for model='mlp', which has no splines",
+        ),
+        ("conv", {"basis": BSpline(9)}, r"basis=BSpline\(.* has no meaning for model='conv'"),
+        ("mlp", {"hidden": 9, "match_parameters": True}, "hidden=9 .* match_parameters=True"),
+        ("kan", {"match_parameters": True}, "meaning for mlp, spline-mlp and conv, not 'kan'"),
+        ("pca", {"match_parameters": True}, "match_parameters=True .* not 'pca'"),
+        *(
+            (name, {"separate_scale": False}, f"separate_scale=False .*'{name}', which has no KAN")
+            for name in ("conv", "mlp", "spline-mlp", "pca")
+        ),
+        ("mlp", {"separate_scale": "no"}, "separate_scale='no' has no meaning for model='mlp'"),
+        ("pca", {"output": "tanh"}, "output='tanh' has no meaning for model='pca'"),
+        ("kan", {"output": "relu"}, "activation='relu' must be 'tanh' or 'linear'"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        build_model(name, (1, 8, 8), 5, **options)

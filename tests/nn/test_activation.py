@@ -1,0 +1,100 @@
+"""SplineActivation against a loop over scipy's splines, and against the layer it borrows from."""
+
+import numpy as np
+import pytest
+import torch
+from truth import basis_values
+
+from kanlib import BSpline, KANLinear, build_model
+from kanlib.nn import SplineActivation
+
+
+def activation(features=3, **options):
+    layer = SplineActivation(features, **options).double()
+    with torch.no_grad():
+        layer.weight.normal_()
+    return layer
+
+
+def test_each_node_has_a_function_of_its_own():
+    layer = activation(basis=BSpline(4, 2))
+    x = torch.linspace(-2.5, 2.5, 21, dtype=torch.float64)[:, None] * torch.tensor([1.0, 0.5, -0.2])
+    y = layer(x).detach().numpy()
+    weight = layer.weight.detach().numpy()
+    for i, column in enumerate(x.numpy().T):
+        silu = column / (1 + np.exp(-column))
+        expected = weight[0, i] * silu + basis_values(layer.basis, column) @ weight[1:, i]
+        assert y[:, i] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("base", ["silu", "identity", "zero"])
+@pytest.mark.parametrize("order", [1, 3, 5])
+def test_gradients_are_those_of_finite_differences(order, base):
+    layer = activation(basis=BSpline(5, order), base=base)
+    x = torch.rand(7, 3, dtype=torch.float64) * 2.6 - 1.3
+    x.requires_grad_()
+
+    def function(x, weight):
+        return torch.func.functional_call(layer, {"weight": weight}, x)
+
+    assert torch.autograd.gradcheck(function, (x, layer.weight))
+
+
+def test_it_computes_what_a_diagonal_kan_layer_does():
+    nodes, edges = activation(), KANLinear(3, 3).double()
+    with torch.no_grad():
+        edges.weight.zero_()
+        for i in range(3):
+            edges.weight[i, :, i] = nodes.weight[:, i]
+    x = torch.rand(9, 3, dtype=torch.float64) * 3 - 1.5
+    torch.testing.assert_close(nodes(x), edges(x))
+
+
+def test_a_second_derivative_is_an_error_and_not_a_silent_zero():
+    layer, x = activation(), torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(layer(x).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+        gradient.sum().backward()
+
+
+def test_it_starts_as_its_base_function_and_a_little_noise():
+    layer, x = SplineActivation(200), torch.linspace(-1, 1, 50)[:, None].expand(-1, 200)
+    noise = layer(x) - torch.nn.functional.silu(x)
+    assert 0 < noise.abs().max() < 0.1 / 5  # an interpolant of noise within 0.1 / 5 / 2
+    quiet = SplineActivation(200, init_noise=0.0)
+    torch.testing.assert_close(quiet(x), torch.nn.functional.silu(x))
+
+
+def test_an_mlp_of_them_has_the_parameters_of_the_kan_it_is_held_against():
+    def count(name, **options):
+        model = build_model(name, (1, 28, 28), 9, **options)
+        return sum(p.numel() for p in model.parameters())
+
+    assert count("spline-mlp", match_parameters=True) == pytest.approx(count("kan"), rel=0.01)
+    assert count("spline-mlp", hidden=20) == count("mlp", hidden=20) + 2 * 20 * 9
+
+
+def test_its_input_has_its_dtype_but_under_autocast():
+    layer = SplineActivation(2)
+    with pytest.raises(TypeError, match=r"SplineActivation: input of dtype .*float64 must have"):
+        layer(torch.zeros(4, 2, dtype=torch.float64))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.zeros(4, 2, dtype=torch.bfloat16)).dtype == torch.float32
+        with pytest.raises(TypeError, match=r"input of dtype .*int64 must have"):
+            layer(torch.zeros(4, 2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: SplineActivation(0), "SplineActivation: features=0 must be an integer >= 1"),
+        (lambda: SplineActivation(2, base="relu"), "SplineActivation: base='relu' must be one of"),
+        (lambda: SplineActivation(2, init_noise=-1.0), "init_noise=-1.0 must be finite and >= 0"),
+        (lambda: SplineActivation(2, basis="b"), "basis='b' must be a basis"),  # pyright: ignore
+        (lambda: SplineActivation(2)(torch.zeros(4, 3)), r"shape \(4, 3\) must be \(N, 2\)"),
+        (lambda: SplineActivation(2)(torch.zeros(2)), r"shape \(2,\) must be \(N, 2\)"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

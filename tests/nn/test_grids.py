@@ -1,0 +1,170 @@
+"""Grids: shares that can be counted by hand, and functions that stay what they were."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from kanlib import BSpline, Chebyshev, KANLinear, coverage, refine
+from kanlib.models.dense import kan_pure
+from kanlib.nn import Coverage, refine_model
+
+CUBIC = BSpline()  # 5 intervals of 0.4 on [-1, 1]; the extended grid ends at 2.2
+
+
+def layer_of(basis=CUBIC, **options):
+    torch.manual_seed(0)
+    return KANLinear(3, 4, basis=basis, init_noise=5.0, dtype=torch.float64, **options)
+
+
+def test_shares_are_those_counted_by_hand():
+    x = torch.tensor([[-1.0, 0.0, 1.0], [1.1, -2.1, 2.2], [3.0, -9.0, 0.5]], dtype=torch.float64)
+    assert coverage(layer_of(), x) == {"": Coverage(inside=4 / 9, fading=2 / 9, outside=3 / 9)}
+
+
+def test_beyond_the_grid_there_is_no_spline():
+    layer = layer_of()
+    with torch.no_grad():
+        layer.weight[:, 0] = 0
+    for place, share in ((2.2, "outside"), (2.1, "fading"), (1.0, "inside")):
+        x = torch.full((1, 3), place, dtype=torch.float64)
+        assert getattr(coverage(layer, x)[""], share) == 1
+        assert bool(layer(x).any()) == (share != "outside")
+
+
+def test_layers_of_a_model_are_named_and_it_is_left_as_it_was():
+    model = nn.Sequential(layer_of(), nn.ReLU(), KANLinear(4, 2, dtype=torch.float64))
+    x = torch.rand(5, 3, dtype=torch.float64)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = coverage(model, x)
+    assert list(found) == ["0", "2"]
+    assert found["0"] == Coverage(1, 0, 0)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert not any(layer._forward_pre_hooks for layer in model)
+
+
+def test_a_compiled_model_is_covered_as_the_model_is():
+    model = nn.Sequential(layer_of(), KANLinear(4, 2, dtype=torch.float64))
+    x = torch.rand(5, 3, dtype=torch.float64) * 4
+    compiled: Any = torch.compile(model, backend="eager")
+    with torch.inference_mode():
+        compiled(x)  # from now on it runs code that knows of no hooks
+    found = coverage(compiled, x)
+    assert list(found.values()) == list(coverage(model, x).values())
+
+
+def test_a_layer_that_is_called_by_keyword_is_covered():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer_of()
+
+        def forward(self, x):
+            return self.layer(x=x)
+
+    assert coverage(Named(), torch.zeros(2, 3, dtype=torch.float64))["layer"].inside == 1
+
+
+@pytest.mark.parametrize("model", [nn.Linear(3, 2), KANLinear(3, 2, basis=Chebyshev())])
+def test_without_a_grid_nothing_is_covered(model):
+    with pytest.raises(ValueError, match="no KANLinear of B-splines"):
+        coverage(model, torch.zeros(1, 3))
+    with pytest.raises(ValueError, match="no KANLinear of B-splines"):
+        coverage(KANLinear(3, 2), torch.zeros(0, 3))
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("separate_scale", [True, False])
+@pytest.mark.parametrize("factor", [1, 2, 7])
+def test_a_finer_grid_leaves_the_function_as_it_was(order, separate_scale, factor):
+    layer = layer_of(BSpline(5, order), separate_scale=separate_scale)
+    finer = refine(layer, 5 * factor)
+    x = torch.linspace(-1, 1, 201, dtype=torch.float64)[:, None].expand(-1, 3)
+    torch.testing.assert_close(finer(x), layer(x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("order", [1, 3, 5])
+def test_a_grid_as_long_as_the_extended_one_gives_the_same_function_everywhere(order):
+    layer = layer_of(BSpline(5, order))
+    reach = 1 + 0.4 * order
+    longer = refine(layer, 5 + 2 * order, (-reach, reach))
+    x = torch.linspace(-9, 9, 901, dtype=torch.float64)[:, None].expand(-1, 3)
+    torch.testing.assert_close(longer(x), layer(x), rtol=1e-9, atol=1e-9)
+    assert coverage(longer, x)[""].inside > coverage(layer, x)[""].inside
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dtypes_stay(dtype):
+    layer = layer_of().to(dtype)
+    finer = refine(layer, 100)
+    x = torch.rand(9, 3, dtype=dtype)
+    assert finer.weight.dtype == dtype and finer(x).isfinite().all()
+    torch.testing.assert_close(
+        finer(x), layer(x), rtol=0.1, atol=0.1 if dtype != torch.float32 else 1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("grid_size", "grid_range", "message"),
+    [(0, None, "grid_size=0"), (5, (1.0, 1.0), r"grid_range=\(1.0, 1.0\)"), (2.0, None, "2.0")],
+)
+def test_a_grid_that_is_none_is_refused(grid_size, grid_range, message):
+    with pytest.raises(ValueError, match=message):
+        refine(layer_of(), grid_size, grid_range)
+    with pytest.raises(ValueError, match="must be a BSpline"):
+        refine(KANLinear(3, 2, basis=Chebyshev()), 5)
+
+
+def test_a_refined_layer_is_in_the_mode_of_the_old():
+    assert not refine(layer_of().eval(), 10).training
+
+
+def test_a_parametrized_layer_is_refused():
+    layer: Any = nn.utils.parametrizations.weight_norm(layer_of())
+    with pytest.raises(TypeError, match="must be a KANLinear without parametrizations"):
+        refine(layer, 10)
+
+
+def test_what_is_no_layer_is_refused():
+    with pytest.raises(TypeError, match=r"coverage: model='kan' must be an nn.Module"):
+        coverage("kan", torch.zeros(1, 3))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"refine: layer=Linear.* must be a KANLinear"):
+        refine(nn.Linear(3, 2), 5)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("how", ["finer", "longer"])
+def test_a_refined_model_computes_the_same(how):
+    model = kan_pure((1, 4, 4), 3).double()
+    x = torch.rand(20, 1, 4, 4, dtype=torch.float64) * 2 - 1
+    before = model(x)
+    refine_model(model, how)
+    torch.testing.assert_close(model(x), before, rtol=0, atol=1e-9)
+    basis = next(m.basis for m in model.modules() if isinstance(m, KANLinear))
+    assert isinstance(basis, BSpline)
+    assert (basis.grid_size, basis.grid_range) == {
+        "finer": (10, (-1.0, 1.0)),
+        "longer": (11, (pytest.approx(-2.2), pytest.approx(2.2))),
+    }[how]
+
+
+def test_refine_model_names_what_is_wrong():
+    with pytest.raises(ValueError, match="how='wider' must be one of finer, longer"):
+        refine_model(nn.Sequential(KANLinear(2, 2)), "wider")
+    with pytest.raises(ValueError, match=r"the basis of each layer, Chebyshev.* must be a BSpline"):
+        refine_model(nn.Sequential(KANLinear(2, 2, basis=Chebyshev())), "finer")
+    with pytest.raises(ValueError, match="must have KAN layers in it; refine"):
+        refine_model(KANLinear(2, 2), "finer")
+
+
+def test_what_is_frozen_or_shared_stays_so():
+    layer = KANLinear(2, 2, separate_scale=True)
+    layer.weight.requires_grad_(False)
+    model = nn.Sequential(layer, nn.ReLU(), layer)
+    x = torch.rand(5, 2) * 2 - 1
+    before, state = model(x), torch.get_rng_state()
+    refine_model(model, "longer")
+    torch.testing.assert_close(model(x), before, rtol=0, atol=1e-6)
+    assert model[0] is model[2] is not layer
+    assert [p.requires_grad for p in model.parameters()] == [False, True]
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,355 @@
+"""The contract of a KAN layer, over all families of functions; a new family adds one line."""
+
+import copy
+import io
+import itertools
+
+import numpy as np
+import pytest
+import torch
+import truth
+
+from kanlib import KANLinear
+from kanlib.nn import BSpline, Chebyshev, GaussianRBF, features
+
+BASES = {
+    **{f"bspline{order}": BSpline(4, order) for order in (1, 2, 3, 4, 5)},
+    "rbf": GaussianRBF(5),
+    "chebyshev": Chebyshev(3),
+}
+IN, OUT = 3, 2
+
+
+@pytest.fixture(
+    params=list(itertools.product(BASES, ("scaled", "folded"), ("silu", "identity", "zero"))),
+    ids="-".join,
+)
+def arguments(request):
+    basis, scale, base = request.param
+    return {"basis": BASES[basis], "separate_scale": scale == "scaled", "base": base}
+
+
+@pytest.fixture
+def layer(arguments):
+    """In float64, with coefficients large enough to be seen."""
+    return KANLinear(IN, OUT, **arguments, init_noise=10.0, dtype=torch.float64)
+
+
+def assert_equal(ours: torch.Tensor, expected: np.ndarray, tolerance: float = 1e-12) -> None:
+    np.testing.assert_allclose(ours.detach().double().cpu(), expected, rtol=0, atol=tolerance)
+
+
+def inputs(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    """Inside and outside the grids, on no knot."""
+    return (torch.rand(*shape, dtype=torch.float64) * 5 - 2.5).to(dtype)
+
+
+def test_the_layer_is_the_literal_formula(layer):
+    x = inputs(20, IN)
+    assert_equal(layer(x), truth.layer_outputs(layer, x))
+
+
+def test_gradients_are_those_of_finite_differences(layer):
+    x = inputs(4, IN).requires_grad_()
+    names = [name for name, _ in layer.named_parameters()]
+
+    def function(x, *parameters):
+        return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(function, (x, *layer.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)],
+    ids=str,
+)
+def test_outputs_and_gradients_have_the_dtype_of_the_layer(arguments, dtype, tolerance):
+    layer = KANLinear(IN, OUT, **arguments, init_noise=1.0, dtype=dtype)
+    x = inputs(6, IN, dtype=dtype).requires_grad_()
+    y = layer(x)
+    y.sum().backward()
+    assert y.shape == (6, OUT)
+    assert_equal(y, truth.layer_outputs(layer, x), tolerance)
+    for tensor in (y, x.grad, *(p.grad for p in layer.parameters())):
+        assert tensor is not None
+        assert tensor.dtype == dtype
+        assert tensor.isfinite().all()
+
+
+def test_parameters_are_counted_in_closed_form(layer, arguments):
+    basis = arguments["basis"]
+    if isinstance(basis, BSpline):
+        functions = basis.grid_size + basis.spline_order
+    else:
+        functions = basis.grid_size if isinstance(basis, GaussianRBF) else basis.degree
+    an_edge = 1 + functions + arguments["separate_scale"]
+    assert sum(p.numel() for p in layer.parameters()) == IN * OUT * an_edge
+
+
+def test_weights_survive_a_round_trip_without_pickle(layer, arguments):
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    other = KANLinear(IN, OUT, **arguments, dtype=torch.float64)
+    x = inputs(5, IN)
+    assert not torch.equal(other(x), layer(x))
+    other.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(other(x), layer(x))
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (), (2, 4), (2, 0, 3)], ids=str)
+def test_any_leading_axes_are_kept(layer, shape):
+    x = inputs(*shape, IN).requires_grad_()
+    y = layer(x)
+    assert y.shape == (*shape, OUT)
+    expected = truth.layer_outputs(layer, x.reshape(-1, IN)).reshape(*shape, OUT)
+    assert_equal(y, expected)
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.shape == x.shape
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda: inputs(IN, 6).T,
+        lambda: inputs(6, 2 * IN)[:, ::2],
+        lambda: inputs(12, IN)[::2],
+        lambda: inputs(1, IN).expand(6, IN),
+        lambda: inputs(6, 1).expand(6, IN),
+    ],
+    ids=["transposed", "columns", "rows", "one row", "one column"],
+)
+def test_inputs_need_not_be_contiguous(layer, view):
+    x = view()
+    upstream = inputs(OUT, 6).T  # neither need gradients be
+    grads = []
+    for version in (x, x.contiguous()):
+        leaf = version.detach().requires_grad_()
+        y = layer(leaf)
+        assert_equal(y, truth.layer_outputs(layer, x))
+        grads.append(torch.autograd.grad(y, [leaf, layer.weight], upstream))
+    torch.testing.assert_close(*grads)
+
+
+def test_weights_need_not_be_contiguous(layer):
+    x, upstream = inputs(6, IN), inputs(6, OUT)
+    names = [name for name, _ in layer.named_parameters()]
+    grads = []
+    for weight in (layer.weight, layer.weight.transpose(1, 2).contiguous().transpose(1, 2)):
+        layer.weight = torch.nn.Parameter(weight.detach())
+        y = layer(x)
+        assert_equal(y, truth.layer_outputs(layer, x))
+        grads.append(torch.autograd.grad(y, [getattr(layer, name) for name in names], upstream))
+    assert not layer.weight.is_contiguous()
+    torch.testing.assert_close(*grads)
+
+
+def test_edge_functions_sum_to_the_output(layer):
+    x = inputs(7, IN).requires_grad_()
+    edges = layer.edge_functions(x)
+    assert edges.shape == (7, OUT, IN)
+    assert_equal(edges.sum(2), truth.layer_outputs(layer, x))
+    slopes = (torch.autograd.grad(y.square().sum(), x)[0] for y in (edges.sum(2), layer(x)))
+    torch.testing.assert_close(*slopes)
+    same_points = layer.edge_functions(x[:, :1], slice(1, 2))
+    assert same_points.shape == (7, 1, IN)
+    torch.testing.assert_close(same_points[:, :, 0], edges[:, 1:, 0])
+
+
+def test_blocks_of_rows_change_nothing(layer, monkeypatch):
+    x = inputs(50, IN).requires_grad_()
+    whole = torch.autograd.grad(layer(x).square().sum(), [x, layer.weight])
+    monkeypatch.setattr(features, "_SCRATCH", 8 * layer.basis.size * IN)  # 8 rows, 2 in the last
+    assert_equal(layer(x), truth.layer_outputs(layer, x))
+    blocks = torch.autograd.grad(layer(x).square().sum(), [x, layer.weight])
+    torch.testing.assert_close(blocks, whole)
+
+
+@pytest.mark.parametrize("separate_scale", [True, False])
+def test_shapes_are_inferred_without_data(separate_scale):
+    with torch.device("meta"):
+        assert KANLinear(4, 3, separate_scale=separate_scale)(torch.empty(2, 4)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("separate_scale", [True, False])
+def test_blocks_of_outputs_change_nothing(separate_scale, monkeypatch):
+    layer = KANLinear(IN, 300, separate_scale=separate_scale, init_noise=5.0, dtype=torch.float64)
+    x = inputs(9, IN).requires_grad_()
+    leaves = [x, *layer.parameters()]
+    whole = torch.autograd.grad(layer(x).square().sum(), leaves)
+    monkeypatch.setattr(features, "_LARGE_WEIGHT", 0)  # 128, 128 and 44 outputs
+    assert_equal(layer(x), truth.layer_outputs(layer, x))
+    torch.testing.assert_close(torch.autograd.grad(layer(x).square().sum(), leaves), whole)
+
+
+@pytest.mark.parametrize("frozen", [("x",), ("weight",), ("spline_scale",), ("x", "spline_scale")])
+def test_whatever_is_frozen_the_other_gradients_stay(frozen):
+    layer = KANLinear(IN, OUT, separate_scale=True, init_noise=5.0)
+    x = inputs(5, IN, dtype=torch.float32).requires_grad_()
+    leaves = {"x": x, **dict(layer.named_parameters())}
+    layer(x).square().sum().backward()
+    all_grads = {name: leaf.grad for name, leaf in leaves.items()}
+    for name, leaf in leaves.items():
+        leaf.grad = None
+        leaf.requires_grad_(name not in frozen)
+    layer(x).square().sum().backward()
+    for name, leaf in leaves.items():
+        torch.testing.assert_close(leaf.grad, None if name in frozen else all_grads[name])
+
+
+@pytest.mark.parametrize("separate_scale", [True, False])
+def test_fresh_weights_have_the_distribution_of_efficient_kan(separate_scale):
+    inputs, outputs, amplitude = 64, 100, 0.1 / 5 / 2
+    layer = KANLinear(inputs, outputs, basis=BSpline(5, 3), separate_scale=separate_scale)
+    bound = 1 / np.sqrt(inputs)  # kaiming, a = sqrt(5): sqrt(6 / ((1 + 5) I))
+    drawn = {"base": (layer.weight[:, 0], bound)}
+    coefficients = layer.weight[:, 1:].detach().double()  # (O, M, I)
+    at_points = truth.basis_values(BSpline(5, 3), np.linspace(-1, 1, 6))  # (P, M)
+    if layer.spline_scale is not None:
+        drawn["scale"] = (layer.spline_scale, bound)
+        matrix = torch.from_numpy(at_points)
+        noise = matrix @ coefficients  # (O, P, I)
+        drawn["noise"] = (noise, amplitude)
+        fitted = torch.linalg.lstsq(
+            matrix.expand(outputs, -1, -1), noise
+        ).solution  # as efficient-kan, of least norm
+        torch.testing.assert_close(coefficients, fitted, rtol=0, atol=1e-8)
+    else:  # products of two uniform draws
+        drawn["product"] = (torch.from_numpy(at_points) @ coefficients, amplitude * bound)
+    for name, (values, limit) in drawn.items():
+        spread = 1 / 3 if name == "product" else 1 / np.sqrt(3)
+        assert 0.97 * limit < values.abs().max() <= limit * (1 + 1e-5), name
+        assert values.std().item() == pytest.approx(limit * spread, rel=0.03), name
+        assert abs(values.mean().item()) < 0.03 * limit, name
+
+
+def test_the_seed_fixes_the_weights_and_reset_draws_others():
+    layers_of_one_seed = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        layers_of_one_seed.append(KANLinear(IN, OUT))
+    first, second = layers_of_one_seed
+    assert torch.equal(first.weight, second.weight)
+    second.reset_parameters()
+    assert not torch.equal(first.weight, second.weight)
+
+
+def test_without_noise_only_the_base_is_left():
+    layer = KANLinear(IN, OUT, init_noise=0.0)
+    x = torch.randn(5, IN)
+    expected = torch.nn.functional.silu(x) @ layer.weight[:, 0].T
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_differentiating_twice_is_an_error_not_a_wrong_number(layer):
+    x = inputs(4, IN).requires_grad_()
+    for loss in (layer(x).sum(), layer(x).square().sum()):  # constant, varying upstream gradient
+        (grad,) = torch.autograd.grad(loss, x, create_graph=True)
+        with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+            (loss + grad.square().sum()).backward()
+
+
+def test_differentiating_twice_by_one_tensor_is_an_error_too(layer):
+    # Asked for by name, a tensor is reached only along the paths that lead to it.
+    dense = torch.nn.Linear(IN, IN, dtype=layer.weight.dtype)
+    x = inputs(4, IN).requires_grad_()
+    for leaf in (x, dense.weight, *layer.parameters()):
+        (grad,) = torch.autograd.grad(layer(dense(x)).sum(), x, create_graph=True)
+        with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+            torch.autograd.grad(grad.square().sum(), leaf)
+    with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+        torch.autograd.functional.hessian(lambda x: layer(x).sum(), x.detach())
+
+
+def test_a_default_device_that_is_another_does_not_matter():
+    layer = KANLinear(IN, OUT)
+    expected = layer(x := torch.rand(4, IN))
+    with torch.device("meta"):
+        assert torch.equal(layer(x), expected)
+
+
+def test_no_gradient_is_computed_for_frozen_parameters(layer, monkeypatch):
+    x = inputs(4, IN).requires_grad_()
+    (expected,) = torch.autograd.grad(layer(x).sum(), x)
+    layer.requires_grad_(False)
+    monkeypatch.delattr(features, "_weight_gradients")
+    layer(x).sum().backward()
+    torch.testing.assert_close(x.grad, expected)
+
+
+def test_a_deep_copy_is_equal_and_independent(layer):
+    copied, x = copy.deepcopy(layer), inputs(4, IN)
+    before = layer(x)
+    assert torch.equal(copied(x), before)
+    with torch.no_grad():
+        copied.weight.zero_()
+    assert torch.equal(layer(x), before)
+
+
+def test_it_takes_part_in_autocast():
+    model = torch.nn.Sequential(
+        KANLinear(IN, 4), torch.nn.Linear(4, 4), KANLinear(4, OUT, separate_scale=True)
+    )
+    x = inputs(8, IN, dtype=torch.float32)
+    results = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            y = model(x)
+        assert y.dtype == (torch.bfloat16 if enabled else torch.float32)
+        results.append((y.float(), *torch.autograd.grad(y.float().sum(), list(model.parameters()))))
+    for exact, reduced in zip(*results, strict=True):
+        assert reduced.dtype == torch.float32
+        assert (exact - reduced).abs().max() < 0.03 * exact.abs().max()
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch's own compiler
+@pytest.mark.parametrize("separate_scale", [True, False])
+def test_it_compiles_as_a_whole(separate_scale):
+    layer = KANLinear(IN, OUT, separate_scale=separate_scale, init_noise=5.0)
+    x = inputs(8, IN, dtype=torch.float32).requires_grad_()
+    leaves = [x, *layer.parameters()]
+    expected = layer(x), *torch.autograd.grad(layer(x).sum(), leaves)
+    y = torch.compile(layer, backend="aot_eager", fullgraph=True)(x)
+    torch.testing.assert_close((y, *torch.autograd.grad(y.sum(), leaves)), expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_it_computes_the_same():
+    for basis in BASES.values():
+        layer = KANLinear(IN, OUT, basis=basis, separate_scale=True, dtype=torch.float64)
+        x = inputs(20, IN).requires_grad_()
+        expected = truth.layer_outputs(layer, x)
+        on_cpu = torch.autograd.grad(layer(x).sum(), [x, *layer.parameters()])
+        layer, x = layer.cuda(), x.detach().cuda().requires_grad_()
+        assert_equal(layer(x), expected)
+        on_device = torch.autograd.grad(layer(x).sum(), [x, *layer.parameters()])
+        torch.testing.assert_close([grad.cpu() for grad in on_device], list(on_cpu))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"in_features": 0}, "in_features=0 must be an integer >= 1"),
+        ({"in_features": 2.0}, "in_features=2.0 must be"),
+        ({"out_features": -1}, "out_features=-1 must be"),
+        ({"out_features": True}, "out_features=True must be"),
+        ({"base": "relu"}, r"base='relu' must be one of \['identity', 'silu', 'zero'\]"),
+        ({"init_noise": -0.1}, "init_noise=-0.1 must be finite and >= 0"),
+        ({"init_noise": float("nan")}, "init_noise=nan must be"),
+    ],
+    ids=str,
+)
+def test_an_argument_out_of_range_is_named(change, message):
+    with pytest.raises(ValueError, match=f"KANLinear: {message}"):
+        KANLinear(**{"in_features": IN, "out_features": OUT} | change)
+
+
+def test_an_input_of_another_size_or_dtype_is_refused():
+    layer = KANLinear(IN, OUT)
+    for shape in ((5, IN + 1), ()):
+        with pytest.raises(ValueError, match="in_features=3 as its last axis"):
+            layer(torch.zeros(shape))
+    with pytest.raises(TypeError, match=r"float64 must have the layer's dtype torch\.float32"):
+        layer(torch.zeros(5, IN, dtype=torch.float64))

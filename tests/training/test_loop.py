@@ -1,0 +1,282 @@
+"""Training against loops written out by hand, and what must not change between two runs."""
+
+import math
+
+import pytest
+import torch
+import truth
+from torch import nn
+
+from kanlib import MODELS, BSpline, KANLinear, build_model
+from kanlib.data import Images, Split
+from kanlib.experiments import Run
+from kanlib.models import Autoencoder
+from kanlib.training import (
+    History,
+    StepLog,
+    TrainingConfig,
+    TrainingDiverged,
+    evaluate,
+    preset,
+    train,
+)
+
+
+def images_of(pixels: torch.Tensor) -> Images:
+    split = Split(pixels, torch.zeros(len(pixels), dtype=torch.int64))
+    return Images("made up", split, split, ("one",), "")
+
+
+class Constant(nn.Module):
+    """One parameter: every pixel of every image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.zeros(()))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.value.expand_as(images)
+
+
+class Recorder(nn.Module):
+    """Passes images on, and keeps those seen while training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+        self.batches: list[torch.Tensor] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.batches.append(images.flatten())
+        return images * self.gain
+
+
+def trained(images: Images, name: str = "kan", seed: int = 0, **config: float):
+    torch.manual_seed(0)
+    model = build_model(name, images.shape, 5)
+    history = train(model, images, TrainingConfig(**config), seed=seed)  # pyright: ignore
+    return model, history
+
+
+@pytest.mark.parametrize("name", ["kan", "kan-pure", "conv", "mlp"])
+def test_the_losses_fall(few_digits, name):
+    _, history = trained(few_digits, name, epochs=8, batch_size=16, learning_rate=0.01)
+    assert len(history.train_loss) == len(history.test_loss) == 8
+    assert history.train_loss[-1] < 0.7 * history.train_loss[0]
+    assert history.test_loss[-1] < history.test_loss[0]
+    assert history.seconds > 0
+    assert history.peak_memory > 2**20
+
+
+def test_the_same_call_gives_the_same_numbers_bit_for_bit(few_digits):
+    (first, history), (second, again) = (trained(few_digits, epochs=2) for _ in range(2))
+    assert history.train_loss == again.train_loss
+    assert history.test_loss == again.test_loss
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
+
+
+def test_another_seed_gives_other_numbers(few_digits):
+    _, first = trained(few_digits, epochs=2, seed=0)
+    _, other = trained(few_digits, epochs=2, seed=1)
+    assert first.train_loss != other.train_loss
+
+
+def test_training_leaves_the_global_generator_alone(few_digits):
+    model = build_model("kan", few_digits.shape, 5)
+    before = torch.get_rng_state()
+    train(model, few_digits, TrainingConfig(epochs=2, refine="finer"))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_every_epoch_takes_every_image_once_in_another_order():
+    pixels = torch.arange(10.0).view(10, 1, 1, 1)
+    recorder = Recorder()
+    train(
+        Autoencoder(recorder, nn.Identity()),
+        images_of(pixels),
+        TrainingConfig(epochs=2, batch_size=4),
+    )
+    assert [len(batch) for batch in recorder.batches] == [4, 4, 2] * 2
+    epochs = torch.cat(recorder.batches).view(2, 10)
+    assert epochs.sort(dim=1).values.tolist() == [list(range(10))] * 2
+    assert epochs[0].tolist() != epochs[1].tolist()
+    assert epochs[0].tolist() != list(range(10))
+
+
+def test_the_learning_rate_is_multiplied_by_the_decay_after_each_epoch():
+    # Far from its target the gradient is constant, and then a step of Adam is the learning rate.
+    model = Constant()
+    positions = []
+    model.register_forward_pre_hook(
+        lambda *_: positions.append(model.value.item()) if model.training else None
+    )
+    config = TrainingConfig(epochs=4, batch_size=1, weight_decay=0.0)
+    train(Autoencoder(nn.Identity(), model), images_of(torch.full((2, 1, 1, 1), 1e6)), config)
+    steps = torch.diff(torch.tensor([*positions, model.value.item()], dtype=torch.float64))
+    rates = [1e-3 * 0.8**epoch for epoch in range(4) for _ in range(2)]
+    assert steps.tolist() == pytest.approx(rates, rel=1e-3)
+
+
+def test_a_trained_layer_is_that_of_adamw_written_out():
+    torch.manual_seed(0)
+    pixels = torch.rand(6, 1, 2, 2, dtype=torch.float64) * 2 - 1
+    layer = KANLinear(4, 4, separate_scale=True, dtype=torch.float64)
+    weights = [parameter.detach().clone() for parameter in layer.parameters()]
+    model = Autoencoder(nn.Sequential(nn.Flatten(), layer), nn.Unflatten(1, (1, 2, 2)))
+    config = TrainingConfig(learning_rate=0.02, weight_decay=0.3, epochs=5, batch_size=6, decay=0.9)
+    history = train(model, images_of(pixels), config)
+
+    rows, losses = pixels.flatten(1), []
+    columns = [truth.basis_values(BSpline(5, 3), column) for column in rows.T.numpy()]
+    bumps = torch.stack([torch.from_numpy(column) for column in columns], dim=2)  # (N, M, I)
+    means, squares = ([torch.zeros_like(w) for w in weights] for _ in range(2))
+    for step in range(1, 6):
+        weight, scale = (w.requires_grad_() for w in weights)
+        y = nn.functional.silu(rows) @ weight[:, 0].T
+        y = y + torch.einsum("nmi,omi,oi->no", bumps, weight[:, 1:], scale)
+        loss = ((y - rows) ** 2).mean()
+        losses.append(loss.item())
+        rate = 0.02 * 0.9 ** (step - 1)
+        for i, grad in enumerate(torch.autograd.grad(loss, [weight, scale])):
+            means[i] = 0.9 * means[i] + 0.1 * grad
+            squares[i] = 0.999 * squares[i] + 0.001 * grad**2
+            mean, square = means[i] / (1 - 0.9**step), squares[i] / (1 - 0.999**step)
+            decayed = weights[i].detach() * (1 - rate * 0.3)
+            weights[i] = decayed - rate * mean / (square.sqrt() + 1e-8)
+    assert history.train_loss == pytest.approx(losses, rel=1e-6)  # kept in single precision
+    for ours, expected in zip(layer.parameters(), weights, strict=True):
+        torch.testing.assert_close(ours.detach(), expected, rtol=0, atol=1e-9)
+
+
+def test_the_test_split_is_watched_and_never_used(few_digits):
+    model, history = trained(few_digits, epochs=2)
+    other = Images(
+        "x", few_digits.train, Split(torch.rand(3, 1, 8, 8), torch.tensor([0, 1, 2])), (), ""
+    )
+    same, watched = trained(other, epochs=2)
+    assert torch.equal(model(few_digits.test.images), same(few_digits.test.images))
+    assert history.train_loss == watched.train_loss
+    assert history.test_loss != watched.test_loss
+
+
+def test_pca_is_fitted_and_has_no_epochs(few_digits):
+    model, history = trained(few_digits, "pca", epochs=3)
+    assert history.train_loss == history.test_loss == []
+    assert history.seconds > 0
+    expected = few_digits.train.images.mean(0).flatten()
+    torch.testing.assert_close(model.get_parameter("mean").data, expected)
+
+
+class Spoiler(nn.Module):
+    """NaN in the place of what is negative."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.masked_fill(images < 0, torch.nan)
+
+
+def test_a_loss_that_is_nan_stops_training_and_names_epoch_and_step():
+    pixels = torch.zeros(4, 1, 1, 1)
+    pixels[2] = -1
+    recorder = Recorder()
+    model = Autoencoder(recorder, Spoiler())
+    with pytest.raises(TrainingDiverged) as caught:
+        train(model, images_of(pixels), TrainingConfig(batch_size=1))
+    step = 1 + next(i for i, batch in enumerate(recorder.batches) if batch.min() < 0)
+    assert f"became nan at epoch 1, step {step} of 4" in str(caught.value)
+    assert "learning_rate below 0.001" in str(caught.value)
+
+
+def test_a_learning_rate_that_is_too_large_stops_training_and_is_named():
+    model = Autoencoder(nn.Identity(), Constant())
+    config = TrainingConfig(learning_rate=1e30, batch_size=1)
+    with pytest.raises(TrainingDiverged, match=r"became inf at epoch 1, step 2 of 2; .*1e\+30"):
+        train(model, images_of(torch.ones(2, 1, 1, 1)), config)
+
+
+def test_the_last_step_of_an_epoch_is_not_too_late_to_diverge():
+    model = Autoencoder(nn.Identity(), Constant())
+    config = TrainingConfig(learning_rate=1e30, batch_size=2, epochs=1)
+    with pytest.raises(
+        TrainingDiverged, match=r"the test error became inf after epoch 1; .*1e\+30"
+    ):
+        train(model, images_of(torch.ones(2, 1, 1, 1)), config)
+
+
+def test_training_leaves_cudnn_on(few_digits):
+    model, seen = build_model("mlp", few_digits.shape, 5), []
+    train(
+        model, few_digits, TrainingConfig(epochs=1),
+        on_step=lambda *_: seen.append(torch.backends.cudnn.enabled),
+    )  # fmt: skip
+    assert set(seen) == {torch.backends.cudnn.enabled}
+
+
+def test_refining_needs_a_grid_and_an_epoch_on_each():
+    mlp = build_model("mlp", (1, 1, 1), 1)
+    with pytest.raises(ValueError, match="refine='finer' must be None for a model without a KAN"):
+        train(mlp, images_of(torch.ones(2, 1, 1, 1)), TrainingConfig(refine="finer"))
+    with pytest.raises(ValueError, match="epochs=1 must be >= 2 with refine='longer'"):
+        TrainingConfig(epochs=1, refine="longer")
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "dataset", "rates"),
+    [
+        ("paper", "kan", "mnist", (1e-3, 1e-4)),
+        ("paper", "conv", "svhn", (1e-3, 1e-4)),
+        ("authors", "kan", "mnist", (1e-4, 1e-3)),
+        ("authors", "kan-pure", "mnist", (1e-4, 1e-3)),
+        ("authors", "conv", "mnist", (1e-3, 1e-4)),
+        ("authors", "mlp", "mnist", (1e-3, 1e-4)),
+        ("authors", "kan", "cifar10", (1e-3, 1e-4)),
+        ("authors", "kan-pure", "svhn", (1e-3, 1e-4)),
+    ],
+)
+def test_presets_are_those_of_the_paper_and_of_its_authors(name, model, dataset, rates):
+    config = preset(name, model, dataset)
+    assert (config.learning_rate, config.weight_decay) == rates
+    assert (config.epochs, config.batch_size, config.decay) == (10, 64, 0.8)
+
+
+def test_an_unknown_preset_is_an_error():
+    with pytest.raises(ValueError, match="preset='text' must be one of paper, authors"):
+        preset("text", "kan", "mnist")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "rule"),
+    [
+        ("learning_rate", (0.0, -1.0, math.inf, math.nan), "positive and finite"),
+        ("weight_decay", (-1e-9, math.inf, math.nan), "finite and >= 0"),
+        ("epochs", (0, -1, 1.5, True), "an integer >= 1"),
+        ("batch_size", (0, 2.0, True), "an integer >= 1"),
+        ("decay", (0.0, 1.1, math.nan), r"in \(0, 1\]"),
+    ],
+)
+def test_settings_out_of_range_are_named(name, values, rule):
+    for value in values:
+        with pytest.raises(ValueError, match=f"TrainingConfig: {name}={value!r} must be {rule}"):
+            TrainingConfig(**{name: value})
+
+
+def test_a_fresh_history_is_empty():
+    assert History() == History([], [], 0.0, 0)
+
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device"))]  # fmt: skip
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_trains_and_is_scored_on_any_device(few_digits, name, device):
+    run, images = Run(model=name, bottleneck=5, epochs=2), few_digits.to(device)
+    model, steps = run.build_model(images.shape).to(device), StepLog(every=1)
+    before = evaluate(run.build_model(images.shape), few_digits)
+    train(model, images, run.training(), seed=run.seed, on_step=steps)
+    after = evaluate(model, images)
+    assert after.test_mse < before.test_mse
+    taken = 0 if name == "pca" else 2 * 3  # epochs, batches of 64
+    assert len(steps.arrays().get("step_loss", ())) == taken
