@@ -1,12 +1,10 @@
-"""Files that are written whole or not at all.
+"""Writing files whole or not at all: records, analyses, tables and figures."""
 
-Records, analyses, tables and figures are written by it.
-"""
-
+import io
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +14,24 @@ from numpy.typing import NDArray
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary name to write to, renamed to ``path`` if the block succeeds, removed if not."""
+    """A temporary file, to be written in the block.
+
+    It is renamed to ``path`` at the end. If the block raises, it is removed instead.
+
+    Raises:
+        OSError: the file could not be written; ``path`` is as it was before.
+    """
     temporary = None
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
         os.close(descriptor)
         temporary = Path(name)
         yield temporary
-        _sync(temporary)  # on the disk before it has its name
+        _sync(temporary)  # it must be on the disk before it has its name
         temporary.chmod(0o644)  # mkstemp makes it private
         temporary.replace(path)
     except OSError as error:
-        # A full disk names no file, and nobody knows the temporary one.
+        # The error of a full disk names no file, or the temporary one, which nobody knows.
         if error.filename is None or ".partial-" in str(error.filename):
             error.filename = str(path)
         raise
@@ -41,22 +45,45 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def save_with_arrays(path: Path, text: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write ``text`` to ``path`` and arrays beside it (.npz); folders are made.
+def write_together(contents: Mapping[Path, str | bytes]) -> None:
+    """Write files that belong together, the first of which says that all are there.
 
-    Both are written to temporary names before either is renamed, the text last.
+    All are on the disk under temporary names before any is renamed; the first is renamed last.
+    Folders are made.
 
     Args:
-        path: of the text.
-        text: whole.
-        arrays: by name; ``kanlib.experiments.load_arrays`` reads them.
+        contents: path -> all of its content.
 
     Raises:
-        OSError: the files could not be written; what was there before is untouched.
+        OSError: a file could not be written; what was there before is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as temporary:
-        temporary.write_text(text)
-        _sync(temporary)  # what can fail has not failed, before the arrays have their name
-        with atomic_file(path.with_suffix(".npz")) as beside, beside.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = stack.enter_context(atomic_file(path))
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            _sync(temporary)
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Named arrays as the content of an .npz file."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, allow_pickle=False, **arrays)
+    return packed.getvalue()
+
+
+def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+    """The arrays in an .npz file; runs no code that the file may hold.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the file is damaged; names it.
+    """
+    with Path(path).open("rb") as stream:
+        try:
+            with np.load(stream, allow_pickle=False) as file:
+                return dict(file)
+        except Exception as error:  # numpy meets damage with errors of many kinds
+            raise ValueError(
+                f"{path} is damaged: {error}; delete it to have it made again"
+            ) from error

@@ -1,4 +1,4 @@
-"""Slow, independent answers that tests compare the library with; numpy and scipy, float64."""
+"""The definitions, computed slowly by numpy and scipy in float64, to compare the library with."""
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -45,7 +45,7 @@ def _bspline_values(basis: BSpline, x: Array, derivative: int) -> Array:
     for j in range(basis.grid_size + order):
         element = ScipyBSpline.basis_element(t[j : j + order + 2], extrapolate=False)
         values = element.derivative(derivative)(x) if derivative else element(x)
-        columns.append(np.nan_to_num(values))  # NaN outside the support
+        columns.append(np.nan_to_num(values))  # scipy has NaN where the spline is 0
     return np.stack(columns, axis=1)
 
 

@@ -1,5 +1,5 @@
-"""Data sets by name, as tensors; ``python -m kanlib.data NAME`` finds and checks one."""
+"""Data sets by name, as tensors. ``python -m kanlib.data NAME`` finds and checks one."""
 
-from kanlib.data.datasets import Images, Split, load_images
+from kanlib.data.datasets import DATASETS, Images, Split, load_images
 
-__all__ = ["Images", "Split", "load_images"]
+__all__ = ["DATASETS", "Images", "Split", "load_images"]

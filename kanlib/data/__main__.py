@@ -1,4 +1,4 @@
-"""``python -m kanlib.data NAME``: find, decode and check data sets ahead of a run."""
+"""``python -m kanlib.data NAME``: find, decode and check data sets before a run."""
 
 import math
 import sys
@@ -7,7 +7,7 @@ from kanlib.data.datasets import load_images
 
 
 def main() -> int:
-    """Command line: find, decode and describe the data sets named."""
+    """Find, decode and describe the data sets that the command line names."""
     for name in sys.argv[1:] or ["digits"]:
         try:
             images = load_images(name)

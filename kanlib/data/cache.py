@@ -1,4 +1,4 @@
-"""Decoded arrays, kept in a folder of the cache: written whole or not at all, checked when read."""
+"""Decoded arrays, kept in a folder of the cache. They are written whole or not at all."""
 
 import hashlib
 import json
@@ -6,50 +6,53 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kanlib.data.sources import Arrays
 
-Decoded = tuple[Arrays, tuple[str, ...], dict[str, str]]  # arrays, class names, array hashes
+Cached = tuple[Arrays, tuple[str, ...], dict[str, str]]  # arrays, class names, hashes of the arrays
 
 
-def write(target: Path, arrays: Arrays, classes: tuple[str, ...], hashes: dict[str, str]) -> None:
-    """Keep arrays in the folder ``target``: written beside it, then renamed.
+def write_cached(
+    folder: Path, arrays: Arrays, classes: tuple[str, ...], hashes: dict[str, str]
+) -> None:
+    """Keep arrays in a folder. It is written under another name first, then renamed.
 
     Raises:
-        OSError: it cannot be written; nothing is left behind.
+        OSError: the folder cannot be written; nothing is left behind.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix="partial-"))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix="partial-"))
     try:
         for key, array in arrays.items():
             np.save(partial / f"{key}.npy", array)
         (partial / "meta.json").write_text(json.dumps({"classes": classes, "hashes": hashes}))
         partial.chmod(0o755)  # mkdtemp makes it private
-        shutil.rmtree(target, ignore_errors=True)  # a damaged older one
+        shutil.rmtree(folder, ignore_errors=True)  # an older one, if it is damaged
         try:
-            os.rename(partial, target)
+            os.rename(partial, folder)
         except OSError:
-            if read(target) is None:  # else another process was first, with the same content
+            if read_cached(folder) is None:  # no other process wrote the same arrays just before
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def read(target: Path) -> Decoded | None:
-    """What is kept in the folder ``target``, or None where there is nothing or it is damaged."""
+def read_cached(folder: Path) -> Cached | None:
+    """What is kept in a folder; None if there is nothing or if it is damaged."""
     try:
-        meta = json.loads((target / "meta.json").read_text())
-        arrays = {key: np.load(target / f"{key}.npy") for key in meta["hashes"]}
+        meta = json.loads((folder / "meta.json").read_text())
+        arrays = {key: np.load(folder / f"{key}.npy") for key in meta["hashes"]}
         classes = tuple(meta["classes"])
-    except Exception:  # numpy meets damage with errors of many kinds
+    except Exception:  # for damaged files numpy raises errors of many kinds
         return None
-    hashes = {key: digest(array) for key, array in arrays.items()}
+    hashes = {key: array_hash(array) for key, array in arrays.items()}
     return (arrays, classes, hashes) if hashes == meta["hashes"] else None
 
 
-def digest(array: NDArray[np.generic]) -> str:
-    """SHA-256 of the bytes of ``array``."""
+def array_hash(array: NDArray[Any]) -> str:
+    """SHA-256 of the bytes of an array."""
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()

@@ -1,10 +1,11 @@
-"""Windows of time series, found and decoded as images of height 1.
+"""Windows of time series: where they are found, and how they are decoded to images of height 1.
 
-A window of T values in C channels is an image (C, 1, T). All windows are put through one affine
-map, which takes the least value of the training split to -1 and the greatest to 1. The test split
-has no part in it, and may exceed [-1, 1].
+A window of T values in C channels is an image (C, 1, T). All windows are scaled by one affine map,
+which takes the least training value to -1 and the greatest to 1. It does not depend on the test
+windows, which may exceed [-1, 1].
 """
 
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -13,62 +14,77 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kanlib.data.sources import Arrays, Source, files_key
+from kanlib.data.sources import Decoded, Source, files_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
-UCR = ("GunPoint", "ItalyPowerDemand")  # of the UCR archive; their files lie in aeon's package
-_LEAST = 3  # as many neighbours as the evaluation asks for
+_LEAST = 3  # the evaluation looks for so many neighbours
 Windows = tuple[NDArray[np.float64], NDArray[np.str_]]  # values (N, C, T), labels (N,)
 
 
-def find(name: str, root: Path | None) -> Source | None:
-    """Where the windows called ``name`` are; None: it is no name of windows.
+def find_windows(name: str, root: Path | None) -> Source | None:
+    """The files ``<root>/<name>/{train,test}.csv``, if they are there.
 
-    They are looked for as ``<root>/<name>/{train,test}.csv`` (``<root>/{train,test}.csv`` for the
-    name "series"), where there are no image folders of that name, and then among aeon's.
+    For the name "series", ``root`` itself holds train.csv and test.csv. Files beside image folders
+    of the same name are not taken for windows.
 
     Raises:
         FileNotFoundError: one of the two files is missing, or there is no root for "series".
-        ModuleNotFoundError: aeon is not installed.
     """
     if name == "series" and root is None:
         raise FileNotFoundError(
             "dataset='series' needs root (or KANLIB_DATA), a folder with train.csv and test.csv"
         )
-    if root is not None:
-        folder = root if name == "series" else root / name
-        files = [folder / "train.csv", folder / "test.csv"]
-        missing = [str(file) for file in files if not file.is_file()]
-        if name == "series" or (len(missing) < 2 and not (folder / "train").is_dir()):
-            if missing:
-                raise FileNotFoundError(
-                    f"dataset={name!r} needs train.csv and test.csv; there is no "
-                    f"{' and no '.join(missing)}"
-                )
-            return Source(str(folder), files_key(folder, files), partial(_decode_csv, folder))
-    if name not in UCR:
+    if root is None:
         return None
-    try:
-        version = metadata.version("aeon")
-    except metadata.PackageNotFoundError:
-        raise ModuleNotFoundError(
-            f"dataset={name!r} is read by aeon, which is not installed; try: "
-            "pip install 'kanlib[series]'"
-        ) from None
-    return Source(f"aeon {version}", f"aeon-{version}", partial(_decode_ucr, name))
+    folder = root if name == "series" else root / name
+    files = [folder / "train.csv", folder / "test.csv"]
+    missing = [str(file) for file in files if not file.is_file()]
+    if name != "series" and (len(missing) == 2 or (folder / "train").is_dir()):
+        return None
+    if missing:
+        raise FileNotFoundError(
+            f"dataset={name!r} needs train.csv and test.csv; there is no {' and no '.join(missing)}"
+        )
+    return Source(str(folder), partial(_decode_csv, folder), files_key(folder, files))
 
 
-def _decode_ucr(name: str) -> tuple[Arrays, tuple[str, ...]]:
-    """The published splits, from the files in aeon's package."""
+@dataclass(frozen=True)
+class UCR:
+    """A data set of the UCR archive, in the package aeon.
+
+    Attributes:
+        counts: numbers of training and test windows.
+    """
+
+    counts: tuple[int, int]
+
+    def find(self, name: str) -> Source:
+        """The data set that aeon calls ``name``.
+
+        Raises:
+            ModuleNotFoundError: aeon is not installed.
+        """
+        try:
+            version = metadata.version("aeon")
+        except metadata.PackageNotFoundError:
+            raise ModuleNotFoundError(
+                f"dataset={name!r} is read by aeon, which is not installed; try: "
+                "pip install 'kanlib[series]'"
+            ) from None
+        return Source(f"aeon {version}", partial(_decode_ucr, name), f"aeon-{version}")
+
+
+def _decode_ucr(name: str) -> Decoded:
+    """The published splits, from the files in the package."""
     from aeon.datasets import load_classification  # pyright: ignore[reportMissingImports]
 
     windows: list[Any] = [load_classification(name, split=split) for split in ("train", "test")]
     return _to_arrays(*windows)
 
 
-def _decode_csv(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
+def _decode_csv(folder: Path) -> Decoded:
     columns, windows = [], []
     for split in ("train", "test"):
         names, values, labels = _read_csv(folder / f"{split}.csv")
@@ -77,46 +93,46 @@ def _decode_csv(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
     if columns[0] != columns[1]:
         raise ValueError(
             f"train.csv has {len(columns[0])} columns of values and test.csv {len(columns[1])}; "
-            "they must be the same ones, in the same order"
+            "both must have the same columns in the same order"
         )
     return _to_arrays(*windows)
 
 
 def _read_csv(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.str_]]:
-    """Names of the value columns (T,), values (N, 1, T) and labels (N,) of a file."""
+    """The names of the columns of values (T,), the values (N, 1, T) and the labels (N,)."""
     import pandas as pd
 
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except ValueError as error:  # a row that is too long, an empty file, bytes that are no text
+    except ValueError as error:  # a row is too long, the file is empty or is not text
         raise ValueError(f"{path}: {error}".strip()) from error
     if "label" not in table or len(table.columns) < 2:
         raise ValueError(
             f"{path} begins with the columns {list(table.columns[:4])}; its first line must name a "
             "column 'label' and at least one column of values"
         )
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells for row names
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first cells for row names
         raise ValueError(f"{path}: row 1 has more cells than the first line has names")
-    table = table.fillna("")  # cells that a row lacks
+    table = table.fillna("")  # a short row lacks cells
     labels = table.pop("label").to_numpy(dtype=str)
     values = table.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     for row, column in np.argwhere(~np.isfinite(values))[:1]:
         raise ValueError(
             f"{path}, row {row + 1}, column {table.columns[column]!r}: "
-            f"{table.iat[row, column]!r} must be a finite number ('': an empty cell or a short row)"
+            f"{table.iat[row, column]!r} must be a finite number ('' is an empty or missing cell)"
         )
     if (labels == "").any():
         raise ValueError(f"{path}, row {int((labels == '').argmax()) + 1}: the label is empty")
     return list(table.columns), values[:, None], labels
 
 
-def _to_arrays(train: Windows, test: Windows) -> tuple[Arrays, tuple[str, ...]]:
-    """Windows scaled by the training split, float32 (N, C, 1, T), and labels counted from 0."""
+def _to_arrays(train: Windows, test: Windows) -> Decoded:
+    """Scaled windows, float32 (N, C, 1, T), and labels from 0 on."""
     for split, (values, _) in (("train", train), ("test", test)):
         if len(values) < _LEAST:
             raise ValueError(
-                f"{split} has {len(values)} windows, must have at least {_LEAST}, the number of "
-                "neighbours that are looked for"
+                f"{split} has {len(values)} windows; it must have at least {_LEAST}, because the "
+                "evaluation looks for so many neighbours"
             )
     classes, others = np.unique(train[1]), np.unique(test[1])
     if classes.tolist() != others.tolist():
@@ -126,7 +142,7 @@ def _to_arrays(train: Windows, test: Windows) -> tuple[Arrays, tuple[str, ...]]:
     low, high = train[0].min(), train[0].max()
     if low == high:
         raise ValueError(f"all training values are {low}; they must vary")
-    arrays: Arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for split, (values, labels) in (("train", train), ("test", test)):
         scaled = (2 * (values - low) / (high - low) - 1).astype(np.float32)
         arrays[f"{split}_images"] = scaled[:, :, None]  # (N, C, T) -> (N, C, 1, T)
@@ -135,11 +151,11 @@ def _to_arrays(train: Windows, test: Windows) -> tuple[Arrays, tuple[str, ...]]:
 
 
 def cylinder_bell_funnel(windows: int, seed: int) -> "pd.DataFrame":
-    """Artificial windows of 128 values in three classes, to try things out with.
+    """Artificial windows of 128 values in three classes, to try things out.
 
-    Noise, on which a plateau (cylinder), a rise (bell) or a fall (funnel) begins at t = a and ends
-    at t = b: (6 + h) times 1, (t - a) / (b - a) or (b - t) / (b - a), plus e(t). h and e(t) are
-    normal, a is drawn from 16 .. 32, and b - a from 32 .. 96. Source: N. Saito, Local feature
+    A window is noise e(t), with an event from t = a to t = b on top. The event is (6 + h) times 1
+    (cylinder), (t - a) / (b - a) (bell) or (b - t) / (b - a) (funnel). h and e(t) are standard
+    normal, a is uniform in 16 .. 32 and b - a in 32 .. 96. Source: N. Saito, Local feature
     extraction and its applications using a library of bases, PhD thesis, Yale, 1994.
 
     Args:
@@ -147,7 +163,8 @@ def cylinder_bell_funnel(windows: int, seed: int) -> "pd.DataFrame":
         seed: >= 0.
 
     Returns:
-        Columns label, t0 .. t127: what ``to_csv(index=False)`` makes a file of for ``find``.
+        A table with the columns label, t0 .. t127. Written by ``to_csv(index=False)`` as train.csv
+        and test.csv, such tables are the data set "series".
     """
     import pandas as pd
 

@@ -1,7 +1,4 @@
-"""A learned function on each node: what a KAN has on its edges, in the place of ReLU.
-
-``autoencoders.mlp`` can be built with it.
-"""
+"""A learned function on each node of a network, in the place of ReLU."""
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +8,15 @@ from kanlib.nn.features import EdgeFeatures, as_weight
 
 
 class SplineActivation(nn.Module):
-    """A learned function on each node, for the place of ReLU in an MLP.
+    """A learned function on each of I nodes, to be used in place of ReLU in an MLP.
 
-    y_i = w_i0 base(x_i) + sum_m w_im f_m(x_i): the functions that a KAN has on its edges, one a
-    node (the rival that Yu et al., arXiv 2407.16674, hold against KANs). Starts as the base
-    function and noise, drawn as in ``KANLinear``.
+    y_i = w_i0 base(x_i) + sum_m w_im f_m(x_i). A KAN has such functions on its edges. An MLP with
+    them on its nodes is the rival to which Yu et al. compare KANs (arXiv 2407.16674). At the start
+    w_i0 is 1, and the other weights are noise, drawn as in ``KANLinear``.
 
     Args:
-        features: I >= 1.
-        basis: the family of functions. Default: as in ``KANLinear``.
+        features: the number I >= 1 of nodes.
+        basis: the family of functions f_1 .. f_M. Default: as in ``KANLinear``.
         base: "silu", "identity" or "zero".
         init_noise: >= 0, as in ``KANLinear``.
 
@@ -34,7 +31,7 @@ class SplineActivation(nn.Module):
         self,
         features: int,
         *,
-        basis: Basis = BSpline(),  # noqa: B008 - frozen
+        basis: Basis = BSpline(),  # noqa: B008 - it is frozen
         base: str = "silu",
         init_noise: float = 0.1,
     ) -> None:
@@ -49,7 +46,7 @@ class SplineActivation(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw fresh weights from torch's global generator."""
+        """Draw new weights from torch's global generator."""
         self.weight[0] = 1
         shape = self.weight.shape[1:]
         self.weight[1:] = noisy_coefficients(self.basis, self.init_noise, shape, self.weight.device)

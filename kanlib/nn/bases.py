@@ -1,15 +1,15 @@
-"""Families of functions on an edge: (..., I) -> (..., M, I).
+"""Families of fixed functions f_1 .. f_M. A learned function is a weighted sum of them.
 
-A basis is a frozen value (hyperparameters, no weights): the layer owns the coefficients. Needs
-``splines.py``; ``layers.py`` turns any basis into a layer. A new family is one class with the four
-members of ``Basis``.
+A basis maps inputs (..., I) to values (..., M, I). It is a frozen value with a few parameters, such
+as the size of a grid. It has no weights: those belong to the layer. A new family is one class, with
+the members of ``Basis``, and one line in ``BASES``.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeGuard
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from torch import Tensor
 from kanlib.nn import splines
 
 BaseName = Literal["silu", "identity", "zero"]
-# A base function and its gradient (grad_output, x) -> grad_x; by ``BaseName``.
+# By ``BaseName``: a base function, and its gradient as a function (grad_output, x) -> grad_x.
 BASE_FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]] = {
     "silu": (torch.nn.functional.silu, torch.ops.aten.silu_backward),
     "identity": (lambda x: x, lambda grad, x: grad),
@@ -26,20 +26,20 @@ BASE_FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor
 
 
 class Basis(Protocol):
-    """What the layer needs to know about a family of M functions f_1 .. f_M."""
+    """What a layer needs to know about a family of M functions f_1 .. f_M."""
 
     @property
     def size(self) -> int:
-        """Number M of functions."""
+        """The number M of functions, >= 1."""
         ...
 
     @property
     def points(self) -> Tensor:
-        """(P,) float64 points at which a fresh layer interpolates its initial noise."""
+        """(P,) float64, the points at which a new layer interpolates its initial noise."""
         ...
 
     def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """f_m(x): (..., I) -> (..., M, I), into ``out`` when given; autograd need not follow."""
+        """f_m: (..., I) -> (..., M, I), written into ``out`` if given; autograd need not work."""
         ...
 
     def slopes(self, x: Tensor) -> Tensor:
@@ -49,13 +49,14 @@ class Basis(Protocol):
 
 @dataclass(frozen=True)
 class BSpline:
-    """B-splines on a uniform, extended grid: the basis of the KAN papers (arXiv 2404.19756).
+    """B-splines on a uniform grid: the basis of the KAN papers (Liu et al., arXiv 2404.19756).
 
     Args:
-        grid_size: number G >= 1 of intervals on ``grid_range``; M = G + k functions.
-        spline_order: polynomial degree k, 1 to 5.
-        grid_range: (lo, hi). Inside, the functions sum to 1; they fade out over k intervals
-            beyond each end and are 0 further out: there a layer has its base function alone.
+        grid_size: the number G >= 1 of intervals. There are M = G + k functions.
+        spline_order: the polynomial degree k, 1 to 5.
+        grid_range: the ends (lo, hi) of the grid. On it the functions sum to 1. They fade out over
+            k intervals beyond each end. Further out they are 0, and a layer has only its base
+            function left.
 
     Raises:
         ValueError: an argument is out of range.
@@ -66,8 +67,10 @@ class BSpline:
     grid_range: tuple[float, float] = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
-        splines.check_grid("BSpline", self.grid_size, self.grid_range)
-        splines.check_order("BSpline", self.spline_order)
+        _check_grid("BSpline", self.grid_size, self.grid_range, least=1)
+        order = self.spline_order
+        if not _is_size(order) or order > 5:
+            raise ValueError(f"BSpline: spline_order={order!r} must be 1, 2, 3, 4 or 5")
 
     @property
     def size(self) -> int:
@@ -78,6 +81,13 @@ class BSpline:
     def points(self) -> Tensor:
         """The G + 1 grid points."""
         return torch.linspace(*self.grid_range, self.grid_size + 1, dtype=torch.float64)
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """The ends of the extended grid, lo - k h and hi + k h: beyond, all functions are 0."""
+        low, high = self.grid_range
+        reach = self.spline_order * (high - low) / self.grid_size
+        return low - reach, high + reach
 
     def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """B_m(x): (..., I) -> (..., M, I), in [0, 1]."""
@@ -90,11 +100,11 @@ class BSpline:
 
 @dataclass(frozen=True)
 class GaussianRBF:
-    """Gaussian bumps exp(-((x - c_m) / h)^2), centres h apart (FastKAN, arXiv 2405.06721).
+    """Gaussian bumps exp(-((x - c_m) / h)^2) with centres h apart (FastKAN, arXiv 2405.06721).
 
     Args:
-        grid_size: number M >= 2 of centres, the ends of ``grid_range`` included.
-        grid_range: (lo, hi) of the centres; h = (hi - lo) / (M - 1).
+        grid_size: the number M >= 2 of centres.
+        grid_range: the first and the last centre (lo, hi); h = (hi - lo) / (M - 1).
 
     Raises:
         ValueError: an argument is out of range.
@@ -104,7 +114,7 @@ class GaussianRBF:
     grid_range: tuple[float, float] = (-2.0, 2.0)
 
     def __post_init__(self) -> None:
-        splines.check_grid("GaussianRBF", self.grid_size, self.grid_range, least=2)
+        _check_grid("GaussianRBF", self.grid_size, self.grid_range, least=2)
 
     @property
     def size(self) -> int:
@@ -121,7 +131,7 @@ class GaussianRBF:
         return torch.exp(self._offsets(x).square_().neg_(), out=out)
 
     def slopes(self, x: Tensor) -> Tensor:
-        """Derivatives: (..., I) -> (..., M, I)."""
+        """-2 (x - c_m) / h^2 exp(-((x - c_m) / h)^2): (..., I) -> (..., M, I)."""
         offset = self._offsets(x)
         return offset.square().neg_().exp_().mul_(offset).mul_(-2 / self._width)
 
@@ -131,19 +141,19 @@ class GaussianRBF:
         return (high - low) / (self.grid_size - 1)
 
     def _offsets(self, x: Tensor) -> Tensor:
-        z = x / self._width  # floating point, even if x is not
+        z = x / self._width  # floating point even if x holds integers
         centres = self.points.to(z) / self._width  # (M,)
         return z.unsqueeze(-2) - centres.unsqueeze(-1)  # (..., M, I)
 
 
 @dataclass(frozen=True)
 class Chebyshev:
-    """Chebyshev polynomials T_1 .. T_M of tanh(x) (ChebyKAN, arXiv 2405.07200); T_0 is left out.
+    """Chebyshev polynomials T_1 .. T_M of tanh(x) (ChebyKAN, arXiv 2405.07200).
 
-    A constant on every edge is one bias an output unit, M constants would be redundant.
+    T_0 is left out: the constants on the edges of an output add up to one bias.
 
     Args:
-        degree: highest degree M >= 1.
+        degree: the highest degree M >= 1.
 
     Raises:
         ValueError: ``degree`` is not a positive integer.
@@ -161,7 +171,7 @@ class Chebyshev:
 
     @property
     def points(self) -> Tensor:
-        """The M + 1 Chebyshev nodes of [-1, 1], seen through atanh."""
+        """The inputs that tanh takes to the M + 1 Chebyshev nodes of [-1, 1]."""
         k = torch.arange(self.degree + 1, dtype=torch.float64)
         return torch.atanh(torch.cos((k + 0.5) * math.pi / (self.degree + 1)))
 
@@ -182,18 +192,27 @@ class Chebyshev:
         return torch.acos(torch.tanh(x)).unsqueeze(-2) * self._degrees(x)
 
 
+# The families by name. A new family is one class and one line here. The fields of the dataclass are
+# its parameters; each has a default.
+BASES: dict[str, type[Any]] = {
+    "bspline": BSpline,
+    "gaussian-rbf": GaussianRBF,
+    "chebyshev": Chebyshev,
+}
+
+
 def noisy_coefficients(
     basis: Basis, init_noise: float, shape: tuple[int, ...], device: torch.device
 ) -> Tensor:
-    """Coefficients of functions that interpolate uniform noise at the points of a basis.
+    """Coefficients of functions that interpolate uniform noise at the P points of a basis.
 
-    The amplitude of the noise is ``init_noise`` / (points - 1) / 2, as in efficient-kan.
+    The noise lies within ``init_noise`` / (P - 1) / 2 of 0, as in efficient-kan.
 
     Args:
         basis: of M functions.
         init_noise: >= 0.
-        shape: of the functions wanted.
-        device: of the result; torch's global generator draws.
+        shape: one function is drawn for each element of a tensor of this shape.
+        device: where to draw, by torch's global generator.
 
     Returns:
         (M, *shape) float32.
@@ -206,21 +225,35 @@ def noisy_coefficients(
 
 
 def check_sizes(owner: str, **sizes: object) -> None:
-    """Refuse sizes that are no integers >= 1, in the name of ``owner``."""
+    """Refuse arguments of ``owner``, a function or class, that are not integers >= 1."""
     for name, value in sizes.items():
         if not _is_size(value):
             raise ValueError(f"{owner}: {name}={value!r} must be an integer >= 1")
 
 
 def check_functions(owner: str, basis: object, base: object, init_noise: object) -> None:
-    """Refuse what describes no functions on an edge, in the name of ``owner``."""
+    """Refuse arguments of the layer ``owner`` that do not describe learned functions."""
     if not _is_size(getattr(basis, "size", None)):
-        raise ValueError(f"{owner}: basis={basis!r} must be a basis, as BSpline()")
+        raise ValueError(f"{owner}: basis={basis!r} must be a basis, such as BSpline()")
     if not isinstance(base, str) or base not in BASE_FUNCTIONS:
         raise ValueError(f"{owner}: base={base!r} must be one of {sorted(BASE_FUNCTIONS)}")
     if not isinstance(init_noise, Real) or not 0 <= float(init_noise) < math.inf:
         raise ValueError(f"{owner}: init_noise={init_noise!r} must be finite and >= 0")
 
 
-def _is_size(value: object) -> bool:
+def _check_grid(owner: str, grid_size: object, grid_range: Any, least: int) -> None:
+    if not _is_size(grid_size) or grid_size < least:
+        raise ValueError(f"{owner}: grid_size={grid_size!r} must be an integer >= {least}")
+    try:
+        low, high = grid_range
+        valid = -math.inf < low < high < math.inf
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"{owner}: grid_range={grid_range!r} must be two finite numbers (lo, hi) with lo < hi"
+        )
+
+
+def _is_size(value: object) -> TypeGuard[int]:
     return type(value) is int and value >= 1

@@ -1,4 +1,4 @@
-"""Weights of efficient-kan's layers (github.com/Blealtan/efficient-kan) for ``KANLinear``."""
+"""``KANLinear`` from the weights of efficient-kan (github.com/Blealtan/efficient-kan)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,20 +12,20 @@ from kanlib.nn.linear import KANLinear
 
 
 def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> KANLinear:
-    """The layer that computes what an efficient-kan ``KANLinear`` with these weights computes.
+    """A layer that computes the same as an efficient-kan ``KANLinear`` with these weights.
 
     Args:
         state_dict: of one efficient-kan layer: ``base_weight`` (O, I), ``spline_weight``
-            (O, I, G + k), ``grid`` (I, G + 2k + 1) and, if it was trained with one,
+            (O, I, G + k), ``grid`` (I, G + 2k + 1). If the layer was trained with a scale, also
             ``spline_scaler`` (O, I), which becomes ``spline_scale``.
-        base: its base activation, "silu" or "identity".
+        base: the base activation of that layer, "silu" or "identity".
 
     Returns:
         A layer with equal outputs and gradients, on the device and in the dtype of the weights.
 
     Raises:
-        ValueError: ``base`` is another; a tensor is missing, unknown or of the wrong shape; or the
-            grid is not uniform (after ``update_grid`` it is not) or not the same for all inputs.
+        ValueError: ``base`` is neither. A tensor is missing, unknown or of the wrong shape. The
+            grid is not uniform, as after ``update_grid``, or not the same for all inputs.
     """
     _check_tensors(state_dict)
     if base == "zero":  # its weights would be lost
@@ -53,14 +53,14 @@ def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> 
 
 
 def _check_tensors(state_dict: Mapping[str, Tensor]) -> None:
-    """All tensors of one layer, and shapes that fit each other."""
+    """Refuse anything but the tensors of one layer, with shapes that fit each other."""
     known = {"base_weight", "spline_weight", "grid", "spline_scaler"}
     missing, unknown = known - {"spline_scaler"} - set(state_dict), set(state_dict) - known
     if missing or unknown:
         raise ValueError(
-            f"from_efficient_kan: state_dict lacks {sorted(missing)} and has unknown "
-            f"{sorted(unknown)}; it must hold one layer's "
-            f"{sorted(known)} (spline_scaler is optional)"
+            f"from_efficient_kan: state_dict lacks {sorted(missing)} and has the unknown names "
+            f"{sorted(unknown)}; it must hold {sorted(known)} of one layer (spline_scaler is "
+            "optional)"
         )
     weight, grid = state_dict["spline_weight"], state_dict["grid"]
     if weight.ndim != 3 or grid.ndim != 2 or 0 in weight.shape:
@@ -90,19 +90,18 @@ def _check_tensors(state_dict: Mapping[str, Tensor]) -> None:
 
 
 def _uniform_basis(grid: Tensor, size: int, order: int) -> BSpline:
-    """The basis whose extended knots are each row of ``grid``, or an error."""
+    """The basis that has each row of ``grid`` as its knots; an error if there is none."""
     knots = grid[0].double()
     ends = (knots[order].item(), knots[size].item())
     basis = BSpline(size - order, order, ends)
     uniform = splines.uniform_knots(basis.grid_size, order, ends).to(knots.device)
     error = (grid.double() - uniform).abs().max().item()
     step = (ends[1] - ends[0]) / basis.grid_size
-    # Rounding moves knots too: of a fine grid, one far from 0, or one kept in bfloat16.
+    # Rounding moves knots too, if the grid is fine, far from 0 or stored in bfloat16.
     rounding = 4 * torch.finfo(grid.dtype).eps * knots.abs().max().item()
     if not error < max(1e-4 * step, rounding):
         raise ValueError(
-            f"from_efficient_kan: grid is not uniform or differs between inputs (a knot is "
-            f"{error:.3g} off, the spacing is {step:.3g}); only the uniform grid that "
-            "efficient-kan starts from is supported, not one moved by update_grid"
+            f"from_efficient_kan: grid must be uniform and the same for all inputs, as before "
+            f"update_grid; a knot is {error:.3g} away from its place, with knots {step:.3g} apart"
         )
     return basis

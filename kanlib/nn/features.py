@@ -1,7 +1,8 @@
-"""The features of a KAN layer and their closed-form gradient: where the layer's speed is made.
+"""The features of a KAN layer, their product with its weight, and the gradients of both.
 
-N rows, I inputs, O outputs, M basis functions. Features [base(x), f_1(x), .., f_M(x)] lie
-basis-major, (N, 1 + M, I), as one product with the weight (O, 1 + M, I) reads them.
+N rows, I inputs, O outputs, M functions of the basis. The features [base(x), f_1(x), .., f_M(x)]
+have the shape (N, 1 + M, I): the order in which the product with the weight (O, 1 + M, I) reads
+them.
 """
 
 from typing import Any
@@ -11,24 +12,25 @@ from torch import Tensor
 
 from kanlib.nn.bases import BASE_FUNCTIONS, Basis
 
-# A basis is evaluated for as many rows at a time as leave its scratch in a core's cache (elements).
+# So many values of a basis are computed at a time: they fit into a core's cache.
 _SCRATCH = 2**17
-# A scaled weight of more elements is multiplied 128 outputs at a time: no temporary is as large.
+# A scaled weight with more elements is multiplied 128 outputs at a time, to save memory.
 _LARGE_WEIGHT = 2**22
 
 
 def as_weight(owner: str, x: Tensor, weight: Tensor) -> Tensor:
-    """``x`` in the dtype of ``weight``, which it must have.
+    """``x`` in the dtype of ``weight``.
 
-    Under autocast the layer before may have left another: there the weight's decides.
+    It must have that dtype already. Only under autocast, where the layer before may have computed
+    in another one, is it converted.
 
     Args:
-        owner: the class whose input it is, for the message.
-        x: floating point.
+        owner: the class whose input ``x`` is, for the message.
+        x: the input.
         weight: of the layer.
 
     Raises:
-        TypeError: ``x`` has another dtype.
+        TypeError: ``x`` has another dtype, or is not floating point.
     """
     if x.dtype == weight.dtype:
         return x
@@ -46,7 +48,7 @@ def edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
     Args:
         x: (N, I) floating point.
         basis: of M functions.
-        base: key of ``kanlib.nn.bases.BASE_FUNCTIONS``.
+        base: "silu", "identity" or "zero".
     """
     if torch.compiler.is_compiling():
         return _features(x, basis, base)
@@ -63,36 +65,36 @@ def edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
 
 
 def _features(x: Tensor, basis: Basis, base: str) -> Tensor:
-    """``edge_features`` as a compiler wants it: nothing in place, it chooses the blocks."""
+    """``edge_features`` for torch's compiler: it needs no blocks and nothing written in place."""
     values = basis.values(_exact(x)).to(x.dtype)
     return torch.cat([BASE_FUNCTIONS[base][0](x).unsqueeze(1), values], dim=1)
 
 
 def _exact(x: Tensor) -> Tensor:
-    """``x`` in a dtype with enough digits to tell its distance from a knot."""
+    """``x`` in a dtype with enough digits for its distance from a knot."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _row_blocks(x: Tensor, basis: Basis) -> list[slice]:
-    """Slices of rows of ``x`` (N, I) small enough for a core's cache; one on other devices."""
+    """Slices of the rows of ``x`` (N, I): small enough for a core's cache; one on other devices."""
     rows, inputs = x.shape
     step = max(1, _SCRATCH // (basis.size * inputs)) if x.device.type == "cpu" else max(1, rows)
     return [slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), step)]
 
 
 def _output_blocks(weight: Tensor) -> list[slice]:
-    """Slices of the outputs of ``weight``; one where it is small, compiled or not on a CPU."""
+    """Slices of the outputs of ``weight``; just one if it is small, compiled or not on a CPU."""
     outputs = len(weight)
     large = weight.numel() > _LARGE_WEIGHT and weight.device.type == "cpu"
-    # Compiled, each part that is written into its place would be a copy of the whole.
+    # Compiled code would copy the whole tensor whenever it writes a part of it.
     step = 128 if large and not torch.compiler.is_compiling() else outputs
     return [slice(start, min(start + step, outputs)) for start in range(0, outputs, step)]
 
 
 def _matrix(weight: Tensor, scale: Tensor, block: slice) -> Tensor:
-    """Rows of the product's matrix, (outputs of the block, (1 + M) I), the scale multiplied in."""
+    """The scaled weight of a block of outputs as a matrix: (outputs of the block, (1 + M) I)."""
     rows = weight[block]
-    if torch.compiler.is_compiling():  # the compiler has no use for a place to write to
+    if torch.compiler.is_compiling():  # see _features
         return torch.cat([rows[:, :1], rows[:, 1:] * scale[block].unsqueeze(1)], dim=1).flatten(1)
     scaled = torch.empty_like(rows)
     scaled[:, 0] = rows[:, 0]
@@ -101,7 +103,7 @@ def _matrix(weight: Tensor, scale: Tensor, block: slice) -> Tensor:
 
 
 class EdgeFeatures(torch.autograd.Function):
-    """``edge_features`` with its closed-form gradient; keeps x, nothing else."""
+    """``edge_features`` with its gradient in closed form. It keeps nothing but ``x``."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, basis: Basis, base: str) -> Tensor:
@@ -112,7 +114,7 @@ class EdgeFeatures(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Gradient of x, by the slopes; an error where a second derivative is asked for."""
+        """The gradient of x, from the slopes. To differentiate it again is an error."""
         (x,) = ctx.saved_tensors
         with torch.no_grad():
             grad = _input_gradient(grads[0], x, ctx.basis, ctx.base)
@@ -120,7 +122,7 @@ class EdgeFeatures(torch.autograd.Function):
 
 
 class ScaledProduct(torch.autograd.Function):
-    """features W^T with a scale on the splines' part of W; keeps no copy of W with the scale."""
+    """features W^T, with a scale on the splines' part of W. It keeps no scaled copy of W."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
@@ -131,11 +133,11 @@ class ScaledProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Gradients of all three; an error where a second derivative is asked for."""
+        """The gradients of all three. To differentiate them again is an error."""
         features, weight, scale = sources = ctx.saved_tensors
         of_features = of_weight = of_scale = None
         with torch.no_grad():
-            grad = grads[0].to(features.dtype)  # autocast may have computed y in less
+            grad = grads[0].to(features.dtype)  # under autocast y may have another dtype
             if ctx.needs_input_grad[0]:
                 of_features = _features_gradient(grad, features, weight, scale)
             if any(ctx.needs_input_grad[1:]):
@@ -144,7 +146,7 @@ class ScaledProduct(torch.autograd.Function):
 
 
 def _features_gradient(grad: Tensor, features: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    """The product df = g W, (N, 1 + M, I)."""
+    """The gradient of the features, g W: (N, 1 + M, I)."""
     found = torch.empty_like(features, memory_format=torch.contiguous_format)
     flat = found.flatten(1)
     for block in _output_blocks(weight):
@@ -156,7 +158,7 @@ def _features_gradient(grad: Tensor, features: Tensor, weight: Tensor, scale: Te
 def _weight_gradients(
     grad: Tensor, features: Tensor, weight: Tensor, scale: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The product dW = g^T f, (O, 1 + M, I), times the scale; and the scale's own, (O, I)."""
+    """The gradients of the weight, g^T f times the scale, (O, 1 + M, I), and the scale, (O, I)."""
     inputs = features.flatten(1)
     of_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
     of_scale = torch.zeros_like(scale)
@@ -168,7 +170,7 @@ def _weight_gradients(
 
 
 class _Once(torch.autograd.Function):
-    """A gradient that has no derivative, by anything that it was computed from."""
+    """Raises an error when a gradient is differentiated by anything it was computed from."""
 
     @staticmethod
     def forward(ctx: Any, found: Tensor, *sources: Tensor) -> Tensor:
@@ -185,22 +187,22 @@ class _Once(torch.autograd.Function):
 
 
 def _once(found: Tensor | None, *sources: Tensor) -> Tensor | None:
-    """``found`` such that its derivative, the second (create_graph), is an error, no silent 0."""
+    """``found``, with an error instead of a silent 0 as its derivative (create_graph=True)."""
     if found is None or torch.compiler.is_compiling() or not torch.is_grad_enabled():
         return found
     return _Once.apply(found, *sources)
 
 
 def _unscale(grad: Tensor, weight: Tensor, scale: Tensor, grad_scale: Tensor) -> None:
-    """From the gradient of the scaled weight to that of the weight, in place, and of the scale."""
+    """Turn the gradient of the scaled weight into that of the weight; add up that of the scale."""
     coefficients, grad_coefficients = weight[:, 1:], grad[:, 1:]
-    for m in range(coefficients.shape[1]):  # no temporary of the size of the weight
+    for m in range(coefficients.shape[1]):  # one by one: no temporary is as large as the weight
         grad_scale.addcmul_(grad_coefficients[:, m], coefficients[:, m])
     grad_coefficients.mul_(scale.unsqueeze(1))
 
 
 def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
-    """Chain rule through the features: grad (N, 1 + M, I), x (N, I) -> (N, I)."""
+    """The gradient of x from that of its features: (N, 1 + M, I) -> (N, I)."""
     if torch.compiler.is_compiling():
         return _chain_rule(grad, x, basis, base)
     blocks = _row_blocks(x, basis)

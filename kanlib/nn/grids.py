@@ -1,12 +1,12 @@
-"""Where a layer's inputs lie on its grid, and the same layer on another grid.
+"""Where the inputs of a layer lie on its grid, and how to move the layer to another grid.
 
-An input beyond the extended grid sees no spline, but its base function alone. Whether that happens
-in a model depends on its data: ``coverage`` counts it, and ``refine`` fits a layer on a longer or
-finer grid.
+Far beyond the grid all splines are 0, and an edge has only its base function left. Whether inputs
+get there depends on the data. ``coverage`` counts them, and ``refine`` fits the layer on a longer
+or a finer grid.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,17 +17,18 @@ from kanlib.nn.bases import Basis, BSpline
 from kanlib.nn.hooks import watch
 from kanlib.nn.linear import KANLinear
 
-REFINEMENTS = ("finer", "longer")
+Refinement = Literal["finer", "longer"]
+REFINEMENTS: tuple[Refinement, ...] = get_args(Refinement)
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Where the inputs of a layer lie; the three fractions sum to 1.
+    """Where the inputs of a layer lie: three shares, which sum to 1.
 
     Attributes:
         inside: within ``grid_range``, where the B-splines sum to 1.
-        fading: beyond it by less than k intervals, where only some of the splines are left.
-        outside: further out, where there are none; NaN too.
+        fading: beyond it by less than k intervals, where the B-splines fade out.
+        outside: further out, where all B-splines are 0; also NaN.
     """
 
     inside: float
@@ -36,20 +37,20 @@ class Coverage:
 
 
 def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
-    """How much of what reaches each KAN layer lies on its grid.
+    """How many of the numbers that enter each KAN layer lie on its grid.
 
     Args:
-        model: with at least one ``KANLinear`` of B-splines; may be such a layer itself. It is
-            called once, in the mode (train or eval) that it is in.
+        model: holds at least one ``KANLinear`` with B-splines, or is one itself. It is called once,
+            in the mode (train or eval) that it is in.
         inputs: a batch, as ``model`` takes it.
 
     Returns:
-        Name of the layer within ``model`` ("" for the model itself) -> the shares of all numbers
-        that entered it, in the order of ``model.named_modules()``.
+        By name of the layer within ``model`` ("" for the model itself): the shares of all numbers
+        that entered it. In the order of ``model.named_modules()``.
 
     Raises:
-        TypeError: ``model`` is no module.
-        ValueError: there is no such layer, or none was reached by a number.
+        TypeError: ``model`` is not a module.
+        ValueError: there is no such layer, or no number reached one.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"coverage: model={model!r} must be an nn.Module")
@@ -61,7 +62,7 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
     counts: dict[str, Tensor] = {}
 
     def count(name: str, layer: Any, x: Tensor) -> None:
-        """Add the numbers of one call."""
+        """Add the counts of one call."""
         counts[name] = counts.get(name, 0) + _count(layer.basis, x)
 
     with torch.inference_mode(), watch(layers, count):
@@ -83,36 +84,38 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
 def refine(
     layer: KANLinear, grid_size: int, grid_range: tuple[float, float] | None = None
 ) -> KANLinear:
-    """The layer on another grid: its edge functions fitted by least squares, its scales kept.
+    """A copy of the layer on another grid: its functions are fitted there by least squares.
 
-    Grid extension of the KAN paper (Liu et al., arXiv 2404.19756, section 2.4). Within the old
-    grid's range the function is the same, to rounding, if the new knots include the old ones:
-    ``grid_size`` a multiple of the old one and the same range. It is the same everywhere if the new
-    range is the old extended grid, lo - k h to hi + k h with intervals of width h, and
-    ``grid_size`` a multiple of G + 2 k; then inputs beyond the old grid meet splines too, which
-    training can use.
+    This is the grid extension of the KAN paper (Liu et al., arXiv 2404.19756, section 2.4). To
+    rounding, the functions stay the same in two cases.
+
+    - On the range of the old grid, if ``grid_size`` is a multiple of the old one and the range is
+      the same. The new knots then include the old ones.
+    - Everywhere, if the range is ``BSpline.support``, lo - k h to hi + k h with intervals of width
+      h, and ``grid_size`` is a multiple of G + 2 k. Inputs beyond the old grid then meet splines
+      that training can use.
 
     Args:
-        layer: of B-splines.
-        grid_size: number of intervals of the new grid, >= 1.
-        grid_range: its ends (lo, hi); None: the old ones.
+        layer: with B-splines.
+        grid_size: the number of intervals of the new grid, >= 1.
+        grid_range: the ends (lo, hi) of the new grid. None: those of the old grid.
 
     Returns:
-        A new layer of the same dtype and mode, on the same device.
+        A new layer of the same dtype and mode, on the same device, with the same scales.
 
     Raises:
-        TypeError: ``layer`` is no ``KANLinear``, or one with parametrizations.
-        ValueError: the layer's basis is another, or the new grid is none.
+        TypeError: ``layer`` is not a ``KANLinear``, or has parametrizations.
+        ValueError: the layer has another basis, or an argument is out of range.
     """
     if not isinstance(layer, KANLinear) or is_parametrized(layer):
         raise TypeError(f"refine: layer={layer!r} must be a KANLinear without parametrizations")
     if not isinstance(layer.basis, BSpline):
-        raise ValueError(f"refine: the basis of layer, {layer.basis}, must be a BSpline")
+        raise ValueError(f"refine: basis={layer.basis} of the layer must be a BSpline")
     old = layer.basis
     new = replace(old, grid_size=grid_size, grid_range=grid_range or old.grid_range)
-    points = torch.linspace(  # 2 (k + 1) an interval determine its polynomial, with some to spare
-        *new.grid_range, 2 * (new.spline_order + 1) * grid_size + 1, dtype=torch.float64
-    )[:, None]
+    # On each interval k + 1 points determine the polynomial. Twice as many are taken.
+    count = 2 * (new.spline_order + 1) * grid_size + 1
+    points = torch.linspace(*new.grid_range, count, dtype=torch.float64)[:, None]
     # Each old B-spline in terms of the new ones.
     change = splines.fit_coefficients(
         new.values(points).squeeze(-1).T, old.values(points).squeeze(-1)
@@ -139,24 +142,24 @@ def refine(
     return refined.train(layer.training)
 
 
-def refine_model(model: nn.Module, how: str) -> None:
-    """Put every KAN layer of ``model`` on another grid, in place.
+def refine_model(model: nn.Module, how: Refinement) -> None:
+    """Put every KAN layer in ``model`` on another grid, in place.
 
     Args:
-        model: with KAN layers of B-splines in it.
-        how: "finer": twice the intervals; the model computes the same as before for inputs within
-            the grid's range, beyond which the splines now fade out sooner. "longer": intervals as
-            wide, over the whole extended grid, so that inputs just beyond the old one meet as many
-            splines as those within; the model computes the same everywhere.
+        model: has KAN layers with B-splines in it.
+        how: "finer" doubles the number of intervals. The model computes the same for inputs on the
+            grid; beyond it the splines now fade out sooner. "longer" adds k intervals of the same
+            width at each end, so that inputs just beyond the old grid meet as many splines as those
+            on it. The model computes the same everywhere.
 
     Raises:
-        ValueError: no such way, a layer has another basis, or ``model`` is itself the layer.
+        ValueError: ``how`` is neither, a layer has another basis, or ``model`` is a layer itself.
     """
     if how not in REFINEMENTS:
         raise ValueError(f"how={how!r} must be one of {', '.join(REFINEMENTS)}")
     if isinstance(model, KANLinear):
-        raise ValueError(f"model={model} must have KAN layers in it; refine(layer, ..) is for one")
-    refined: dict[KANLinear, KANLinear] = {}  # a layer that is used twice stays one
+        raise ValueError(f"model={model} must have KAN layers in it; use refine() for one layer")
+    refined: dict[KANLinear, KANLinear] = {}  # a layer that is used twice must stay one layer
     for name, layer in list(model.named_modules(remove_duplicate=False)):
         if isinstance(layer, KANLinear):
             if layer not in refined:
@@ -164,21 +167,18 @@ def refine_model(model: nn.Module, how: str) -> None:
             model.set_submodule(name, refined[layer])
 
 
-def _new_grid(basis: Basis, how: str) -> tuple[int, tuple[float, float]]:
-    """The number of intervals and the range that ``refine`` takes."""
+def _new_grid(basis: Basis, how: Refinement) -> tuple[int, tuple[float, float]]:
+    """The number of intervals of the new grid and its range."""
     if not isinstance(basis, BSpline):
-        raise ValueError(f"how={how!r}: the basis of each layer, {basis}, must be a BSpline")
-    low, high = basis.grid_range
+        raise ValueError(f"refine_model: basis={basis} of a layer must be a BSpline")
     if how == "finer":
-        return 2 * basis.grid_size, (low, high)
-    reach = basis.spline_order * (high - low) / basis.grid_size
-    return basis.grid_size + 2 * basis.spline_order, (low - reach, high + reach)
+        return 2 * basis.grid_size, basis.grid_range
+    return basis.grid_size + 2 * basis.spline_order, basis.support
 
 
 def _count(basis: BSpline, x: Tensor) -> Tensor:
-    """How many numbers lie inside the grid, beside it and beyond: (3,)."""
-    low, high = basis.grid_range
-    reach = basis.spline_order * (high - low) / basis.grid_size
+    """How many numbers lie inside the grid, where it fades out, and outside: (3,)."""
+    (low, high), (first, last) = basis.grid_range, basis.support
     inside = ((x >= low) & (x <= high)).sum()
-    near = ((x > low - reach) & (x < high + reach)).sum()
+    near = ((x > first) & (x < last)).sum()
     return torch.stack([inside, near - inside, x.numel() - near])

@@ -1,4 +1,4 @@
-"""Seeing what enters the layers of a model. Needs torch alone."""
+"""Watching what enters the layers of a model."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -8,23 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-See = Callable[[str, nn.Module, Tensor], None]
+See = Callable[[str, nn.Module, Tensor], None]  # takes a layer's name, the layer, its input
 
 
 @contextmanager
 def watch(layers: Mapping[str, nn.Module], see: See) -> Iterator[None]:
-    """Inside the block, show what enters these layers, whenever their model is called.
+    """Call ``see`` with each input of these layers, whenever they are called in the block.
 
     Args:
         layers: by name.
-        see: gets the name of a layer, the layer, and its input.
+        see: called with the name of a layer, the layer and its input.
     """
     hooks = [
         layer.register_forward_pre_hook(_shown(name, see), with_kwargs=True)
         for name, layer in layers.items()
     ]
-    # Code that was compiled before calls no hook. (Without dynamo, which takes a second to load,
-    # nothing is compiled.)
+    # Code that was compiled before calls no hooks, so the model must run uncompiled. Without dynamo
+    # nothing can be compiled; importing it to ask would take a second.
     compiles = "torch._dynamo" in sys.modules
     try:
         with torch.compiler.set_stance("force_eager") if compiles else nullcontext():

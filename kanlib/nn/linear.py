@@ -1,14 +1,14 @@
 """The KAN layer: one linear map over a few fixed functions of each input.
 
-A layer of learnable edge functions
+The layer has a learned function on each of its edges::
 
     y_o = sum_i phi_oi(x_i),    phi_oi(x) = w_oi0 base(x) + sum_m w_oim f_m(x)
 
-Is the product of the features [base(x), f_1(x), .., f_M(x)] with one weight. All of the layer's
-speed is in that sentence: features in the order in which the product reads them, one product
-forward, two backward.
+So its output is the product of the features [base(x), f_1(x), .., f_M(x)] with one weight. This
+makes it fast: the features lie in the order in which the product reads them, and a training step
+takes one product forward and two backward.
 
-Shapes: N inputs in a batch, I input features, O output features, M basis functions.
+Shapes: N rows in a batch, I inputs, O outputs, M functions of the basis.
 """
 
 import math
@@ -22,7 +22,7 @@ from kanlib.nn.features import EdgeFeatures, ScaledProduct, as_weight
 
 
 class LayerOptions(TypedDict, total=False):
-    """What describes the functions on the edges, or nodes, of a layer; see ``KANLinear``."""
+    """The arguments of ``KANLinear`` that describe its learned functions."""
 
     basis: Basis
     base: str
@@ -30,32 +30,35 @@ class LayerOptions(TypedDict, total=False):
 
 
 class KANLinear(nn.Module):
-    """A Kolmogorov-Arnold layer, a drop-in for ``nn.Linear`` without bias.
+    """A Kolmogorov-Arnold layer. It takes the place of an ``nn.Linear`` without bias.
 
-    phi_oi(x) = w_oi0 base(x) + sum_m w_oim f_m(x) (Liu et al., arXiv 2404.19756, eq. 2.10), all
-    edges as one product. The weights start with the distribution of efficient-kan: w_oi0 and a
-    scale s_oi are uniform within 1/sqrt(I) (kaiming, a = sqrt(5)), and the coefficients
-    interpolate, at the points of the basis, uniform noise of amplitude
-    ``init_noise`` / (points - 1) / 2. Second derivatives and the transforms of ``torch.func`` raise
-    an error.
+    phi_oi(x) = w_oi0 base(x) + sum_m w_oim f_m(x) (Liu et al., arXiv 2404.19756, eq. 2.10).
+
+    The weights start as in efficient-kan. w_oi0 and a scale s_oi are uniform within 1/sqrt(I)
+    (kaiming, a = sqrt(5)). The coefficients of f_1 .. f_M interpolate noise at the P points of the
+    basis, uniform within ``init_noise`` / (P - 1) / 2, and are multiplied by s_oi.
+
+    Second derivatives and the transforms of ``torch.func`` raise an error.
 
     Args:
         in_features: I >= 1.
         out_features: O >= 1.
-        basis: the family of functions on each edge. Default: cubic B-splines, 5 intervals on
-            [-1, 1]; inputs beyond the extended grid [-2.2, 2.2] see the base function alone.
-        base: "silu", "identity" or "zero" (splines alone; ``weight[:, 0]`` has no effect then).
-        separate_scale: keep s_oi as a parameter of its own, ``spline_scale``, as efficient-kan and
-            the paper do (arXiv 2410.02077). It adds no function, but slows the splines' training
-            under Adam; the default multiplies it into the coefficients once, at the start.
+        basis: the family of functions f_1 .. f_M. Default: cubic B-splines with 5 intervals on
+            [-1, 1]. They are 0 beyond [-2.2, 2.2], where an edge has only its base function left.
+        base: "silu", "identity" or "zero". With "zero" an edge is a sum of the f_m alone, and
+            ``weight[:, 0]`` has no effect.
+        separate_scale: whether s_oi is a parameter of its own, ``spline_scale``, as in
+            efficient-kan and in the paper (arXiv 2410.02077). The layer can compute no more
+            functions with it, but its splines learn more slowly under Adam. The default multiplies
+            s_oi into the coefficients once, at the start.
         init_noise: >= 0, see above.
-        device: where the parameters live.
+        device: of the parameters.
         dtype: of the parameters: float32, float64 or bfloat16.
 
     Attributes:
         weight: (O, 1 + M, I); ``weight[:, 0]`` multiplies the base function.
-        spline_scale: (O, I) or None. The state dict has these two alone: load it into a layer of
-            the same basis and base.
+        spline_scale: (O, I), or None. The state dict holds these two alone. Load it into a layer
+            with the same basis and base.
 
     Raises:
         ValueError: an argument is out of range.
@@ -66,7 +69,7 @@ class KANLinear(nn.Module):
         in_features: int,
         out_features: int,
         *,
-        basis: Basis = BSpline(),  # noqa: B008 - frozen
+        basis: Basis = BSpline(),  # noqa: B008 - it is frozen
         base: str = "silu",
         separate_scale: bool = False,
         init_noise: float = 0.1,
@@ -94,7 +97,7 @@ class KANLinear(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw fresh weights from torch's global generator (see the class for the distribution)."""
+        """Draw new weights from torch's global generator, distributed as the class says."""
         shape = (self.out_features, self.in_features)
         coefficients = noisy_coefficients(self.basis, self.init_noise, shape, self.weight.device)
         bound = 1 / math.sqrt(self.in_features)
@@ -107,10 +110,10 @@ class KANLinear(nn.Module):
         self.weight[:, 1:] = coefficients.transpose(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., I) -> (..., O), in the dtype of the parameters, or autocast's.
+        """(..., I) -> (..., O), in the dtype of the parameters or, under autocast, in its dtype.
 
         Raises:
-            ValueError: the last axis of ``x`` is not ``in_features`` long.
+            ValueError: the last axis of ``x`` does not have ``in_features`` elements.
             TypeError: ``x`` has another dtype than the parameters.
         """
         if x.ndim == 0 or x.shape[-1] != self.in_features:
@@ -127,14 +130,14 @@ class KANLinear(nn.Module):
         return y.view(*x.shape[:-1], self.out_features)
 
     def edge_functions(self, x: Tensor, outputs: slice = slice(None)) -> Tensor:
-        """The terms of the layer's sum, phi_oi(x_i), one an edge.
+        """The learned functions phi_oi(x_i), one for each edge.
 
         Args:
             x: (P, I), or (P, 1) for the same points on every edge; in the dtype of the layer.
-            outputs: the output units wanted; all of them take P x O x I numbers.
+            outputs: which of the O outputs. All of them take P x O x I numbers.
 
         Returns:
-            (P, O, I); its sum over the last axis is ``forward(x)``.
+            (P, O, I). Its sum over the last axis is ``forward(x)``.
 
         Raises:
             ValueError: ``x`` has another shape or dtype.
@@ -158,14 +161,14 @@ class KANLinear(nn.Module):
 
 
 def scaled_weight(weight: Tensor, scale: Tensor | None) -> Tensor:
-    """w_oim, the scale of the splines multiplied in; twice differentiable, unlike ScaledProduct.
+    """The weight of a layer with the scale of its splines multiplied in.
 
     Args:
         weight: (O, 1 + M, I), as in ``KANLinear``.
-        scale: (O, I), or None: ``weight`` itself is returned.
+        scale: (O, I), or None for a layer without one.
 
     Returns:
-        (O, 1 + M, I).
+        (O, 1 + M, I); ``weight`` itself if there is no scale. Twice differentiable.
     """
     if scale is None:
         return weight

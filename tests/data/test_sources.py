@@ -12,10 +12,11 @@ import torch
 import torchvision
 from PIL import Image
 
-from kanlib.data import __main__, datasets, load_images, sources
+from kanlib.data import DATASETS, Images, __main__, load_images
+from kanlib.data.sources import Torchvision
 
 REAL_DATA = Path(os.environ.get("KANLIB_DATA") or "unset")  # before own_cache hides it
-REAL_MNIST = sources.KNOWN["mnist"]
+REAL_MNIST = DATASETS["mnist"]
 COUNTS = {"train": 6, "test": 4}
 
 
@@ -39,9 +40,16 @@ def write_mnist(root: Path, splits: tuple[str, ...] = ("train", "test")) -> None
 @pytest.fixture(autouse=True)
 def small_mnist(monkeypatch, own_cache):
     """MNIST counts as complete with 6 and 4 images, and cannot be downloaded."""
-    small = replace(REAL_MNIST, counts=tuple(COUNTS.values()))
-    monkeypatch.setitem(sources.KNOWN, "mnist", small)
+    expect_counts(monkeypatch, "mnist", (COUNTS["train"], COUNTS["test"]))
     forbid_download(monkeypatch, "MNIST")
+
+
+def expect_counts(monkeypatch: pytest.MonkeyPatch, name: str, counts: tuple[int, int]) -> str:
+    """The data set is complete with so many images; returns the name of torchvision's class."""
+    entry = DATASETS[name]
+    assert isinstance(entry, Torchvision)
+    monkeypatch.setitem(DATASETS, name, replace(entry, counts=counts))
+    return entry.kind
 
 
 def forbid_download(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -55,7 +63,7 @@ def forbid_download(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(torchvision.datasets, name, dataset)
 
 
-def assert_is_the_small_mnist(images: datasets.Images) -> None:
+def assert_is_the_small_mnist(images: Images) -> None:
     for split, of in (("train", images.train), ("test", images.test)):
         pixels, labels = pixels_and_labels(split)
         expected = pixels[:, None].astype(np.float32) / 127.5 - 1
@@ -78,16 +86,16 @@ def test_mnist_is_read_from_an_earlier_download(tmp_path, own_cache):
 
 def test_too_few_images_are_refused_as_incomplete(tmp_path, monkeypatch, own_cache):
     write_mnist(tmp_path)
-    monkeypatch.setitem(sources.KNOWN, "mnist", REAL_MNIST)
-    numbers = r"it has 6 training and 4 test images, must have \(60000, 10000\)"
-    with pytest.raises(ValueError, match=f"'mnist' in {tmp_path} is incomplete: {numbers}"):
+    monkeypatch.setitem(DATASETS, "mnist", REAL_MNIST)
+    numbers = r"\b6 .*\b4 .*\(60000, 10000\)"
+    with pytest.raises(ValueError, match=f"dataset='mnist' in {tmp_path} .*{numbers}"):
         load_images("mnist", tmp_path)
     assert not own_cache.exists()
 
 
 def test_a_split_without_files_is_an_error_that_names_the_place(tmp_path):
     write_mnist(tmp_path, ("train",))
-    with pytest.raises(ValueError, match=f"'mnist' in {tmp_path} cannot be read"):
+    with pytest.raises(ValueError, match=f"dataset='mnist' in {tmp_path} "):
         load_images("mnist", tmp_path)
 
 
@@ -98,8 +106,8 @@ def test_without_network_the_error_lists_every_place_and_why(tmp_path, own_cache
         f"{tmp_path}/mnist/train/<class>/",
         f"{tmp_path}/MNIST/raw/*-ubyte",
         f"{own_cache}/downloads/mnist/MNIST/raw/*-ubyte",
-        "download (URLError: <urlopen error no network here>)",
-        "Set KANLIB_DATA to the folder that holds it, or connect to the network once",
+        "URLError: <urlopen error no network here>",
+        "KANLIB_DATA",
     ):
         assert hint in str(caught.value)
     assert not list((own_cache / "downloads").iterdir())
@@ -136,7 +144,7 @@ def test_the_slower_of_two_downloads_takes_what_the_faster_left(monkeypatch, own
 
 def test_a_broken_download_is_not_taken_for_the_data(monkeypatch, own_cache):
     monkeypatch.setattr(torchvision.datasets, "MNIST", downloading_mnist(("train",)))
-    with pytest.raises(FileNotFoundError, match="RuntimeError: Error downloading"):
+    with pytest.raises(FileNotFoundError, match=r"(?s)dataset='mnist' .*Error downloading"):
         load_images("mnist")
     assert not list((own_cache / "downloads").iterdir())
 
@@ -157,9 +165,8 @@ def test_colours_come_first_whatever_the_layout(tmp_path, monkeypatch, name, mar
         def __init__(self, root: str, **_: object) -> None:
             assert root == str(tmp_path)
 
-    known = replace(sources.KNOWN[name], counts=(5, 5))
-    monkeypatch.setitem(sources.KNOWN, name, known)
-    monkeypatch.setattr(torchvision.datasets, known.torchvision, Dataset)
+    kind = expect_counts(monkeypatch, name, (5, 5))
+    monkeypatch.setattr(torchvision.datasets, kind, Dataset)
     (tmp_path / marker).parent.mkdir(exist_ok=True)
     (tmp_path / marker).touch()
     images = load_images(name, tmp_path)
@@ -186,8 +193,7 @@ def svhn_test_split(monkeypatch, root, pixels, labels):
 def test_the_svhn_subset_is_cut_from_the_test_split(tmp_path, monkeypatch):
     pixels = np.arange(7, dtype=np.uint8).repeat(3 * 32 * 32).reshape(7, 3, 32, 32)
     svhn_test_split(monkeypatch, tmp_path, pixels, np.array([5, 3, 5, 0, 9, 1, 2]))
-    known = replace(sources.KNOWN["svhn-test10k"], counts=(4, 2))
-    monkeypatch.setitem(sources.KNOWN, "svhn-test10k", known)
+    expect_counts(monkeypatch, "svhn-test10k", (4, 2))
     images = load_images("svhn-test10k", tmp_path)
     splits = (images.train, images.test)
     values = [split.images[:, 0, 0, 0].add(1).mul(127.5).round().tolist() for split in splits]
@@ -205,7 +211,7 @@ def test_the_command_line_describes_data_sets(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == expected
     monkeypatch.setattr(sys, "argv", ["kanlib.data", "cats"])
     assert __main__.main() == 1
-    assert "dataset='cats' was not found" in capsys.readouterr().err
+    assert "dataset='cats' " in capsys.readouterr().err
 
 
 def real(folder: str) -> pytest.MarkDecorator:
@@ -215,7 +221,7 @@ def real(folder: str) -> pytest.MarkDecorator:
 
 @real("MNIST")
 def test_the_real_mnist_has_its_known_mean_and_counts(monkeypatch):
-    monkeypatch.setitem(sources.KNOWN, "mnist", REAL_MNIST)
+    monkeypatch.setitem(DATASETS, "mnist", REAL_MNIST)
     images = load_images("mnist", REAL_DATA)
     assert images.train.images.shape == (60_000, 1, 28, 28)
     assert images.test.images.shape == (10_000, 1, 28, 28)

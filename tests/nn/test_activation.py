@@ -1,4 +1,7 @@
-"""SplineActivation against a loop over scipy's splines, and against the layer it borrows from."""
+"""SplineActivation, compared with a loop over scipy's splines, and with a KAN layer."""
+
+import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +56,7 @@ def test_it_computes_what_a_diagonal_kan_layer_does():
 def test_a_second_derivative_is_an_error_and_not_a_silent_zero():
     layer, x = activation(), torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(layer(x).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+    with pytest.raises(RuntimeError, match="twice"):
         gradient.sum().backward()
 
 
@@ -76,25 +79,25 @@ def test_an_mlp_of_them_has_the_parameters_of_the_kan_it_is_held_against():
 
 def test_its_input_has_its_dtype_but_under_autocast():
     layer = SplineActivation(2)
-    with pytest.raises(TypeError, match=r"SplineActivation: input of dtype .*float64 must have"):
+    with pytest.raises(TypeError, match=r"SplineActivation: input of dtype torch\.float64 "):
         layer(torch.zeros(4, 2, dtype=torch.float64))
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.zeros(4, 2, dtype=torch.bfloat16)).dtype == torch.float32
-        with pytest.raises(TypeError, match=r"input of dtype .*int64 must have"):
+        with pytest.raises(TypeError, match=r"input of dtype torch\.int64 "):
             layer(torch.zeros(4, 2, dtype=torch.int64))
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: SplineActivation(0), "SplineActivation: features=0 must be an integer >= 1"),
-        (lambda: SplineActivation(2, base="relu"), "SplineActivation: base='relu' must be one of"),
-        (lambda: SplineActivation(2, init_noise=-1.0), "init_noise=-1.0 must be finite and >= 0"),
-        (lambda: SplineActivation(2, basis="b"), "basis='b' must be a basis"),  # pyright: ignore
-        (lambda: SplineActivation(2)(torch.zeros(4, 3)), r"shape \(4, 3\) must be \(N, 2\)"),
-        (lambda: SplineActivation(2)(torch.zeros(2)), r"shape \(2,\) must be \(N, 2\)"),
-    ],
+    ("name", "value"),
+    [("features", 0), ("base", "relu"), ("init_noise", -1.0), ("basis", "b")],
 )
-def test_bad_input_is_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+def test_an_argument_out_of_range_is_named(name, value):
+    options: dict[str, Any] = {"features": 2} | {name: value}
+    with pytest.raises(ValueError, match=f"SplineActivation: {name}={value!r} "):
+        SplineActivation(**options)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2,)])
+def test_an_input_of_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=re.escape(f"input of shape {shape} ")):
+        SplineActivation(2)(torch.zeros(shape))

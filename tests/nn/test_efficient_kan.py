@@ -1,4 +1,4 @@
-"""Layers made from efficient-kan's weights, against the recursion that efficient-kan computes."""
+"""Layers made from efficient-kan's weights, compared with the recursion that it computes."""
 
 import itertools
 
@@ -12,7 +12,7 @@ IN, OUT = 7, 4
 
 
 def special_inputs(grid_size: int) -> torch.Tensor:
-    """Inside, outside the extended grid, on its ends, on knots: (N, I)."""
+    """Inside and outside the extended grid, on its ends and on knots: (N, I)."""
     spread = torch.rand(200, IN) * 6 - 3
     knots = torch.arange(-8, grid_size + 9) * (2 / grid_size) - 1
     places = torch.cat([knots, torch.tensor([-1.0, 1.0, 0.0, -50.0, 50.0])])
@@ -44,7 +44,7 @@ def test_outputs_and_gradients_equal_the_recursion(order, grid_size, scaled):
     ):
         output.backward(upstream)
         grads |= {name: parameter.grad for name, parameter in module.named_parameters()}
-        # On a knot the slope of order 1 jumps: there alone it is a matter of convention.
+        # At order 1 the slope jumps at a knot, and its value there is a convention.
         assert leaf.grad is not None
         grads["x"] = leaf.grad[:200] if order == 1 else leaf.grad
     assert close(ours_by["x"], theirs_by["x"])
@@ -98,7 +98,7 @@ def test_the_identity_may_be_the_base():
     x = torch.randn(5, IN)
     layer = from_efficient_kan(state, base="identity")
     torch.testing.assert_close(layer(x), x @ state["base_weight"].T)
-    with pytest.raises(ValueError, match="base='zero' must be 'silu' or 'identity'"):
+    with pytest.raises(ValueError, match="base='zero' "):
         from_efficient_kan(state, base="zero")
 
 
@@ -116,30 +116,34 @@ def test_the_state_is_copied():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "stated"),
     [
-        ({"base_weight": None}, r"lacks \['base_weight'\]"),
-        ({"grid": None}, r"lacks \['grid'\]"),
-        ({"spline_weight": None}, r"lacks \['spline_weight'\]"),
-        ({"base_activation.weight": torch.zeros(1)}, r"unknown \['base_activation.weight'\]"),
-        (
-            {"base_weight": torch.zeros(IN, OUT)},
-            r"base_weight has shape \(7, 4\), must be \(4, 7\)",
-        ),
-        ({"spline_scaler": torch.zeros(OUT)}, r"spline_scaler has shape \(4,\), must be \(4, 7\)"),
-        ({"spline_weight": torch.zeros(OUT, IN)}, r"spline_weight has shape \(4, 7\)"),
-        ({"grid": torch.zeros(12)}, r"grid \(12,\)"),
-        ({"grid": torch.linspace(-2.2, 2.2, 12).expand(3, 12)}, r"grid has shape \(3, 12\)"),
-        ({"grid": torch.linspace(-1, 1, 8).expand(IN, 8)}, "grid has 8 knots a row"),
-        ({"grid": torch.zeros(IN, 12)}, "grid_range"),
+        ({"base_weight": None}, r"state_dict .*\['base_weight'\]"),
+        ({"grid": None}, r"state_dict .*\['grid'\]"),
+        ({"spline_weight": None, "grid": None}, r"state_dict .*\['grid', 'spline_weight'\]"),
+        ({"base_activation.weight": torch.zeros(1)}, r"state_dict .*\['base_activation.weight'\]"),
+        ({"base_weight": torch.zeros(IN, OUT)}, r"base_weight .*\(7, 4\)"),
+        ({"spline_scaler": torch.zeros(OUT)}, r"spline_scaler .*\(4,\)"),
+        ({"spline_weight": torch.zeros(OUT, IN)}, r"spline_weight .*\(4, 7\)"),
+        ({"spline_weight": torch.zeros(OUT, 0, 8)}, r"spline_weight .*\(4, 0, 8\)"),
+        ({"spline_weight": torch.zeros(OUT, IN, 8).long()}, r"spline_weight .*torch\.int64"),
+        ({"grid": torch.zeros(12)}, r"grid .*\(12,\)"),
+        ({"grid": torch.linspace(-2.2, 2.2, 12).expand(3, 12)}, r"grid .*\(3, 12\)"),
+        ({"grid": torch.linspace(-1, 1, 8).expand(IN, 8)}, r"grid .*\b8\b"),
+        ({"grid": torch.zeros(IN, 12)}, r"grid_range=\(0.0, 0.0\)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_missing_unknown_and_misshapen_tensors_are_refused(change, message):
+def test_missing_unknown_and_misshapen_tensors_are_refused(change, stated):
     state = RecursiveKANLinear(IN, OUT).state_dict() | change
     state = {name: tensor for name, tensor in state.items() if tensor is not None}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=stated):
         from_efficient_kan(state)
+
+
+def test_an_order_above_5_is_refused():
+    with pytest.raises(ValueError, match="spline_order=6 "):
+        from_efficient_kan(RecursiveKANLinear(IN, OUT, spline_order=6).state_dict())
 
 
 @pytest.mark.parametrize(
@@ -150,5 +154,5 @@ def test_missing_unknown_and_misshapen_tensors_are_refused(change, message):
 def test_a_grid_that_is_not_uniform_is_refused(place, by):
     state = RecursiveKANLinear(IN, OUT).state_dict()
     state["grid"][place] += by
-    with pytest.raises(ValueError, match="grid is not uniform or differs between inputs"):
+    with pytest.raises(ValueError, match="from_efficient_kan: grid "):
         from_efficient_kan(state)

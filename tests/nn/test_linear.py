@@ -1,37 +1,39 @@
-"""The contract of a KAN layer, over all families of functions; a new family adds one line."""
+"""What a KAN layer promises, for every basis of the registry."""
 
 import copy
 import io
 import itertools
+import re
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import truth
+from torch.utils.flop_counter import FlopCounterMode
 
 from kanlib import KANLinear
-from kanlib.nn import BSpline, Chebyshev, GaussianRBF, features
+from kanlib.nn import BASES, BSpline
 
-BASES = {
-    **{f"bspline{order}": BSpline(4, order) for order in (1, 2, 3, 4, 5)},
-    "rbf": GaussianRBF(5),
-    "chebyshev": Chebyshev(3),
+EXAMPLES = {
+    **{name: family() for name, family in BASES.items()},
+    **{f"bspline{order}": BSpline(4, order) for order in (1, 2, 4, 5)},
 }
 IN, OUT = 3, 2
 
 
 @pytest.fixture(
-    params=list(itertools.product(BASES, ("scaled", "folded"), ("silu", "identity", "zero"))),
+    params=list(itertools.product(EXAMPLES, ("scaled", "folded"), ("silu", "identity", "zero"))),
     ids="-".join,
 )
 def arguments(request):
     basis, scale, base = request.param
-    return {"basis": BASES[basis], "separate_scale": scale == "scaled", "base": base}
+    return {"basis": EXAMPLES[basis], "separate_scale": scale == "scaled", "base": base}
 
 
 @pytest.fixture
 def layer(arguments):
-    """In float64, with coefficients large enough to be seen."""
+    """In float64, with large coefficients: a wrong one would be seen."""
     return KANLinear(IN, OUT, **arguments, init_noise=10.0, dtype=torch.float64)
 
 
@@ -78,12 +80,7 @@ def test_outputs_and_gradients_have_the_dtype_of_the_layer(arguments, dtype, tol
 
 
 def test_parameters_are_counted_in_closed_form(layer, arguments):
-    basis = arguments["basis"]
-    if isinstance(basis, BSpline):
-        functions = basis.grid_size + basis.spline_order
-    else:
-        functions = basis.grid_size if isinstance(basis, GaussianRBF) else basis.degree
-    an_edge = 1 + functions + arguments["separate_scale"]
+    an_edge = 1 + arguments["basis"].size + arguments["separate_scale"]
     assert sum(p.numel() for p in layer.parameters()) == IN * OUT * an_edge
 
 
@@ -158,13 +155,16 @@ def test_edge_functions_sum_to_the_output(layer):
     torch.testing.assert_close(same_points[:, :, 0], edges[:, 1:, 0])
 
 
-def test_blocks_of_rows_change_nothing(layer, monkeypatch):
-    x = inputs(50, IN).requires_grad_()
-    whole = torch.autograd.grad(layer(x).square().sum(), [x, layer.weight])
-    monkeypatch.setattr(features, "_SCRATCH", 8 * layer.basis.size * IN)  # 8 rows, 2 in the last
-    assert_equal(layer(x), truth.layer_outputs(layer, x))
-    blocks = torch.autograd.grad(layer(x).square().sum(), [x, layer.weight])
-    torch.testing.assert_close(blocks, whole)
+def test_a_long_batch_is_computed_as_its_parts_are(layer):
+    x = inputs(20_000, IN).requires_grad_()  # more rows than are computed at a time
+    leaves = [x, *layer.parameters()]
+    upstream = inputs(20_000, OUT)
+    outputs, grads = [], []
+    for rows in x.split(1000):
+        outputs.append(layer(rows))
+    for whole in (layer(x), torch.cat(outputs)):
+        grads.append([whole, *torch.autograd.grad(whole, leaves, upstream)])
+    torch.testing.assert_close(*grads)
 
 
 @pytest.mark.parametrize("separate_scale", [True, False])
@@ -174,14 +174,22 @@ def test_shapes_are_inferred_without_data(separate_scale):
 
 
 @pytest.mark.parametrize("separate_scale", [True, False])
-def test_blocks_of_outputs_change_nothing(separate_scale, monkeypatch):
-    layer = KANLinear(IN, 300, separate_scale=separate_scale, init_noise=5.0, dtype=torch.float64)
-    x = inputs(9, IN).requires_grad_()
-    leaves = [x, *layer.parameters()]
-    whole = torch.autograd.grad(layer(x).square().sum(), leaves)
-    monkeypatch.setattr(features, "_LARGE_WEIGHT", 0)  # 128, 128 and 44 outputs
-    assert_equal(layer(x), truth.layer_outputs(layer, x))
-    torch.testing.assert_close(torch.autograd.grad(layer(x).square().sum(), leaves), whole)
+def test_a_layer_of_many_weights_is_computed_as_its_parts_are(separate_scale):
+    # More than 2**22 weights: they are multiplied in blocks of 128, 128 and 44 outputs.
+    options: Any = {"separate_scale": separate_scale, "init_noise": 5.0, "dtype": torch.float64}
+    layer = KANLinear(1600, 300, **options)
+    assert layer.weight.numel() > 2**22
+    x, upstream = inputs(5, 1600).requires_grad_(), inputs(5, 300)
+    whole = [layer(x), *torch.autograd.grad(layer(x), [x, *layer.parameters()], upstream)]
+    parts = []
+    for outputs in (slice(0, 100), slice(100, 200), slice(200, 300)):
+        part = KANLinear(1600, 100, **options)
+        part.load_state_dict({name: p[outputs] for name, p in layer.state_dict().items()})
+        y = part(x)
+        parts.append([y, *torch.autograd.grad(y, [x, *part.parameters()], upstream[:, outputs])])
+    y, of_x, *of_weights = zip(*parts, strict=True)
+    together = [torch.cat(y, dim=1), sum(of_x), *(torch.cat(of) for of in of_weights)]
+    torch.testing.assert_close(whole, together)
 
 
 @pytest.mark.parametrize("frozen", [("x",), ("weight",), ("spline_scale",), ("x", "spline_scale")])
@@ -247,7 +255,7 @@ def test_differentiating_twice_is_an_error_not_a_wrong_number(layer):
     x = inputs(4, IN).requires_grad_()
     for loss in (layer(x).sum(), layer(x).square().sum()):  # constant, varying upstream gradient
         (grad,) = torch.autograd.grad(loss, x, create_graph=True)
-        with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+        with pytest.raises(RuntimeError, match="twice"):
             (loss + grad.square().sum()).backward()
 
 
@@ -257,9 +265,9 @@ def test_differentiating_twice_by_one_tensor_is_an_error_too(layer):
     x = inputs(4, IN).requires_grad_()
     for leaf in (x, dense.weight, *layer.parameters()):
         (grad,) = torch.autograd.grad(layer(dense(x)).sum(), x, create_graph=True)
-        with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+        with pytest.raises(RuntimeError, match="twice"):
             torch.autograd.grad(grad.square().sum(), leaf)
-    with pytest.raises(RuntimeError, match="cannot be differentiated twice"):
+    with pytest.raises(RuntimeError, match="twice"):
         torch.autograd.functional.hessian(lambda x: layer(x).sum(), x.detach())
 
 
@@ -270,13 +278,16 @@ def test_a_default_device_that_is_another_does_not_matter():
         assert torch.equal(layer(x), expected)
 
 
-def test_no_gradient_is_computed_for_frozen_parameters(layer, monkeypatch):
-    x = inputs(4, IN).requires_grad_()
-    (expected,) = torch.autograd.grad(layer(x).sum(), x)
-    layer.requires_grad_(False)
-    monkeypatch.delattr(features, "_weight_gradients")
-    layer(x).sum().backward()
-    torch.testing.assert_close(x.grad, expected)
+@pytest.mark.parametrize(("frozen", "products"), [("nothing", 2), ("x", 1), ("weights", 1)])
+def test_no_product_is_computed_for_what_is_frozen(layer, frozen, products):
+    x = inputs(4, IN).requires_grad_(frozen != "x")
+    layer.requires_grad_(frozen != "weights")
+    with FlopCounterMode(display=False) as forward:
+        y = layer(x)
+    with FlopCounterMode(display=False) as backward:
+        y.sum().backward()
+    assert forward.get_total_flops() > 0
+    assert backward.get_total_flops() == products * forward.get_total_flops()
 
 
 def test_a_deep_copy_is_equal_and_independent(layer):
@@ -317,7 +328,7 @@ def test_it_compiles_as_a_whole(separate_scale):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda_it_computes_the_same():
-    for basis in BASES.values():
+    for basis in EXAMPLES.values():
         layer = KANLinear(IN, OUT, basis=basis, separate_scale=True, dtype=torch.float64)
         x = inputs(20, IN).requires_grad_()
         expected = truth.layer_outputs(layer, x)
@@ -329,27 +340,48 @@ def test_on_cuda_it_computes_the_same():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("name", "value"),
     [
-        ({"in_features": 0}, "in_features=0 must be an integer >= 1"),
-        ({"in_features": 2.0}, "in_features=2.0 must be"),
-        ({"out_features": -1}, "out_features=-1 must be"),
-        ({"out_features": True}, "out_features=True must be"),
-        ({"base": "relu"}, r"base='relu' must be one of \['identity', 'silu', 'zero'\]"),
-        ({"init_noise": -0.1}, "init_noise=-0.1 must be finite and >= 0"),
-        ({"init_noise": float("nan")}, "init_noise=nan must be"),
+        *(("in_features", value) for value in (0, 2.0, "3")),
+        *(("out_features", value) for value in (-1, True)),
+        *(("basis", value) for value in (BSpline, "bspline", None)),
+        ("base", "relu"),
+        ("separate_scale", "false"),
+        *(("init_noise", value) for value in (-0.1, float("nan"), "0.1", None)),
+        ("dtype", torch.complex64),
     ],
     ids=str,
 )
-def test_an_argument_out_of_range_is_named(change, message):
-    with pytest.raises(ValueError, match=f"KANLinear: {message}"):
-        KANLinear(**{"in_features": IN, "out_features": OUT} | change)
+def test_an_argument_out_of_range_is_named(name, value):
+    options: dict[str, Any] = {"in_features": IN, "out_features": OUT} | {name: value}
+    with pytest.raises(ValueError, match=re.escape(f"KANLinear: {name}={value!r} ")):
+        KANLinear(**options)
 
 
-def test_an_input_of_another_size_or_dtype_is_refused():
-    layer = KANLinear(IN, OUT)
-    for shape in ((5, IN + 1), ()):
-        with pytest.raises(ValueError, match="in_features=3 as its last axis"):
-            layer(torch.zeros(shape))
-    with pytest.raises(TypeError, match=r"float64 must have the layer's dtype torch\.float32"):
-        layer(torch.zeros(5, IN, dtype=torch.float64))
+@pytest.mark.parametrize("shape", [(5, IN + 1), ()], ids=str)
+def test_an_input_of_another_size_is_refused(shape):
+    with pytest.raises(ValueError, match=re.escape(f"input of shape {shape} ")):
+        KANLinear(IN, OUT)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("x", "dtype"),
+    [
+        (torch.zeros(5, IN, dtype=torch.float64), "torch.float64"),
+        (torch.zeros(5, IN, dtype=torch.int64), "torch.int64"),
+        (np.ones((5, IN)), "float64"),
+        (np.ones((5, IN), np.float32), "float32"),
+    ],
+    ids=["float64", "integers", "an array", "an array of float32"],
+)
+def test_an_input_of_another_kind_is_refused(x, dtype):
+    with pytest.raises(TypeError, match=f"input of dtype {dtype} "):
+        KANLinear(IN, OUT)(x)
+
+
+@pytest.mark.parametrize(
+    "x", [torch.ones(3), torch.ones(4, 2), torch.ones(4, 3, dtype=torch.int32)], ids=str
+)
+def test_edge_functions_are_refused_points_of_another_shape_or_kind(x):
+    with pytest.raises(ValueError, match=re.escape(f"x of shape {tuple(x.shape)} and {x.dtype} ")):
+        KANLinear(IN, OUT).edge_functions(x)

@@ -1,4 +1,4 @@
-"""B-splines against scipy's, which are computed by another algorithm."""
+"""B-splines, compared with scipy's, which computes them in another way."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kanlib.nn import BSpline
-from kanlib.nn.splines import bspline_basis, bspline_slope, fit_coefficients, uniform_knots
+from kanlib.nn.splines import fit_coefficients, uniform_knots
 
 GRIDS = [
     pytest.param(BSpline(size, order, ends), id=f"G={size},k={order},{ends}")
@@ -20,12 +20,8 @@ GRIDS = [
 ]
 
 
-def arguments(basis: BSpline) -> tuple[int, int, tuple[float, float]]:
-    return basis.grid_size, basis.spline_order, basis.grid_range
-
-
 def points(basis: BSpline, include_knots: bool = True) -> np.ndarray:
-    """Points from outside the extended grid on the left to outside it on the right."""
+    """Points from the left of the extended grid to the right of it."""
     knots = truth.knots(basis)
     spread = np.linspace(knots[0] - 0.7, knots[-1] + 0.7, 301)
     spread = spread[np.abs(spread[:, None] - knots).min(axis=1) > 1e-9]
@@ -38,7 +34,7 @@ def points(basis: BSpline, include_knots: bool = True) -> np.ndarray:
 )
 def test_values_are_scipys_inside_outside_and_on_knots(basis, dtype, tolerance):
     x = torch.tensor(points(basis), dtype=dtype)
-    values = bspline_basis(x[:, None], *arguments(basis))[..., 0]
+    values = basis.values(x[:, None])[..., 0]
     assert values.dtype == dtype
     expected = truth.basis_values(basis, x.double().numpy())
     np.testing.assert_allclose(values, expected, rtol=0, atol=tolerance)
@@ -51,7 +47,7 @@ def test_values_are_scipys_inside_outside_and_on_knots(basis, dtype, tolerance):
 def test_slopes_are_scipys(basis, dtype, tolerance):
     # On a knot the slope of order 1 is a convention, tested below.
     x = torch.tensor(points(basis, include_knots=basis.spline_order > 1), dtype=dtype)
-    slopes = bspline_slope(x[:, None], *arguments(basis))[..., 0]
+    slopes = basis.slopes(x[:, None])[..., 0]
     assert slopes.dtype == dtype
     expected = truth.basis_values(basis, x.double().numpy(), derivative=1)
     steepest = basis.grid_size / (basis.grid_range[1] - basis.grid_range[0])
@@ -59,13 +55,13 @@ def test_slopes_are_scipys(basis, dtype, tolerance):
 
 
 def test_the_slope_of_order_1_on_a_knot_is_the_one_to_the_right():
-    slope = bspline_slope(torch.tensor([[0.0]]), grid_size=2, spline_order=1)
-    # Hats with feet one apart on [-1, 1]: at 0 the middle one falls and the right one rises.
+    slope = BSpline(2, 1).slopes(torch.tensor([[0.0]]))
+    # Three hats, one apart: to the right of 0 the middle one falls and the right one rises.
     assert slope.flatten().tolist() == [0.0, -1.0, 1.0]
 
 
 def test_a_cubic_bump_has_the_known_values_on_its_knots():
-    values = bspline_basis(torch.tensor([[0.0]]), grid_size=2, spline_order=3)
+    values = BSpline(2, 3).values(torch.tensor([[0.0]]))
     expected = torch.tensor([0, 1, 4, 1, 0]) / 6
     torch.testing.assert_close(values.flatten(), expected)
 
@@ -79,7 +75,7 @@ def test_a_cubic_bump_has_the_known_values_on_its_knots():
 )
 def test_the_functions_sum_to_1_inside_the_grid(order, grid_size, low, width, places):
     x = low + torch.tensor(places, dtype=torch.float64)[:, None] * width
-    values = bspline_basis(x, grid_size, order, (low, low + width))
+    values = BSpline(grid_size, order, (low, low + width)).values(x)
     assert values.min() >= -1e-12
     assert values.max() <= 1 + 1e-12
     torch.testing.assert_close(values.sum(1), torch.ones_like(x), rtol=0, atol=1e-9)
@@ -88,15 +84,16 @@ def test_the_functions_sum_to_1_inside_the_grid(order, grid_size, low, width, pl
 @pytest.mark.parametrize("basis", GRIDS)
 def test_values_and_slopes_are_exactly_0_outside_the_extended_grid(basis):
     first, *_, last = truth.knots(basis)
+    assert basis.support == pytest.approx((first, last))
     x = torch.tensor([[first - 1e-3], [last + 1e-3], [-1e6], [1e6], [-torch.inf], [torch.inf]])
-    assert not bspline_basis(x, *arguments(basis)).any()
-    assert not bspline_slope(x, *arguments(basis)).any()
+    assert not basis.values(x).any()
+    assert not basis.slopes(x).any()
 
 
 def test_nan_stays_nan():
     x = torch.tensor([[torch.nan]])
-    assert bspline_basis(x, 5, 3).isnan().all()
-    assert bspline_slope(x, 5, 3).isnan().all()
+    assert BSpline().values(x).isnan().all()
+    assert BSpline().slopes(x).isnan().all()
 
 
 @pytest.mark.parametrize("order", [1, 3, 5])
@@ -106,23 +103,23 @@ def test_knots_are_uniform_and_extended_by_the_order(order):
     assert knots.tolist() == [0.5 * j for j in range(-order, 4 + order + 1)]
 
 
-@pytest.mark.parametrize("function", [bspline_basis, bspline_slope])
+@pytest.mark.parametrize("function", [BSpline(5, 3).values, BSpline(5, 3).slopes])
 @pytest.mark.parametrize("shape", [(0, 3), (1, 3), (3,), (2, 0, 3), (2, 4, 3)], ids=str)
 def test_leading_axes_are_kept(function, shape):
     x = torch.rand(shape)
-    values = function(x, 5, 3)
+    values = function(x)
     assert values.shape == (*shape[:-1], 8, 3)
-    rows = function(x.reshape(-1, 3), 5, 3)
+    rows = function(x.reshape(-1, 3))
     torch.testing.assert_close(values.reshape(-1, 8, 3), rows, rtol=0, atol=0)
 
 
 def test_inputs_are_left_alone_and_out_may_be_strided():
     x = torch.linspace(-3, 3, 12).view(4, 3).T  # not contiguous
     before, room = x.clone(), torch.full((3, 9, 4), 7.0)
-    values = bspline_basis(x, 5, 3, out=room[:, 1:])
+    values = BSpline(5, 3).values(x, out=room[:, 1:])
     assert torch.equal(x, before)
     assert values.data_ptr() == room[:, 1:].data_ptr()
-    torch.testing.assert_close(values, bspline_basis(x.contiguous(), 5, 3))
+    torch.testing.assert_close(values, BSpline(5, 3).values(x.contiguous()))
     assert (room[:, 0] == 7).all()
 
 
@@ -132,10 +129,10 @@ def test_the_fit_reproduces_a_cubic(order):
         return torch.stack([2 - x + 3 * x**3, x**2 - 0.5 * x**3], dim=-1)  # (P, 2)
 
     at, elsewhere = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in (40, 77))
-    basis = bspline_basis(at[:, None], 5, order)[..., 0].T  # (M, P)
+    basis = BSpline(5, order).values(at[:, None])[..., 0].T  # (M, P)
     coefficients = fit_coefficients(basis, cubic(at))
     assert coefficients.shape == (5 + order, 2)
-    fitted = bspline_basis(elsewhere[:, None], 5, order)[..., 0] @ coefficients
+    fitted = BSpline(5, order).values(elsewhere[:, None])[..., 0] @ coefficients
     torch.testing.assert_close(fitted, cubic(elsewhere), rtol=0, atol=1e-11)
 
 
@@ -143,8 +140,8 @@ def test_the_fit_reproduces_a_cubic(order):
     ("dtype", "tolerance"), [(torch.float32, 2e-7), (torch.float64, 1e-12)], ids=str
 )
 def test_the_fit_is_numpys_least_squares_of_smallest_norm(dtype, tolerance):
-    points = torch.linspace(-1, 1, 21, dtype=dtype)  # fewer than functions
-    basis = bspline_basis(points[:, None], 20, 5)[..., 0].T
+    points = torch.linspace(-1, 1, 21, dtype=dtype)  # fewer points than functions
+    basis = BSpline(20, 5).values(points[:, None])[..., 0].T
     values = torch.randn(21, 2, 3, dtype=dtype)
     coefficients = fit_coefficients(basis, values)
     assert coefficients.dtype == dtype
@@ -152,3 +149,18 @@ def test_the_fit_is_numpys_least_squares_of_smallest_norm(dtype, tolerance):
     expected = np.linalg.lstsq(matrix, wanted, rcond=None)[0]
     limit = tolerance * np.abs(expected).max()
     np.testing.assert_allclose(coefficients.flatten(1), expected, rtol=0, atol=limit)
+
+
+@pytest.mark.parametrize("function", [BSpline().values, BSpline().slopes])
+@pytest.mark.parametrize(
+    ("x", "stated"),
+    [
+        (torch.tensor(0.5), r"x of shape \(\)"),
+        (torch.zeros(6, 2, dtype=torch.int64), r"x of shape \(6, 2\) and torch.int64"),
+        (torch.zeros(6, 2, dtype=torch.bool), r"x of shape \(6, 2\) and torch.bool"),
+    ],
+    ids=["no axis", "integers", "truth values"],
+)
+def test_points_without_an_axis_or_a_fraction_are_refused(function, x, stated):
+    with pytest.raises(ValueError, match=stated):
+        function(x)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from folders import write_folder
+from records import make_record
 
 from kanlib import MODELS, build_model
 from kanlib.data import load_images
-from kanlib.experiments import load_arrays, load_experiment
+from kanlib.experiments import Run, load_arrays, load_experiment
 
 
 class Trap:
@@ -46,8 +47,7 @@ def test_cifar10_is_not_unpickled_unless_it_is_the_published_one(tmp_path, trap,
     batches.mkdir(parents=True)
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"):
         (batches / name).write_bytes(trap)
-    message = r"'cifar10' in .*root cannot be read: of cifar-10-batches-py/\*, a file .* not the"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"dataset='cifar10' in .*root .*cifar-10-batches-py"):
         load_images("cifar10", tmp_path / "root")
 
 
@@ -59,14 +59,14 @@ def test_an_old_copy_of_mnist_is_not_unpickled(tmp_path, trap, own_cache):
         (tmp_path / "root" / "MNIST" / folder).mkdir(parents=True)
         for name in names:
             (tmp_path / "root" / "MNIST" / folder / name).write_bytes(trap)
-    with pytest.raises(ValueError, match=r"'mnist' in .*root cannot be read"):
+    with pytest.raises(ValueError, match=r"dataset='mnist' in .*root "):
         load_images("mnist", tmp_path / "root")
 
 
 def test_arrays_beside_a_record_are_not_unpickled(tmp_path, trap, sprung):
     np.savez(tmp_path / "record.npz", originals=np.array([Trap(sprung)]))
-    with pytest.raises(ValueError, match=r"record.npz is damaged: .*pickle"):
-        load_arrays(tmp_path / "record.json")
+    with pytest.raises(ValueError, match=r"record.npz "):
+        load_arrays(make_record(Run()).at(tmp_path / "record.json"))
 
 
 def test_a_cached_array_is_not_unpickled(tmp_path, trap, sprung, own_cache):
@@ -80,7 +80,7 @@ def test_a_cached_array_is_not_unpickled(tmp_path, trap, sprung, own_cache):
 def test_an_experiment_builds_no_objects(tmp_path, sprung, trap):
     path = tmp_path / "e.yaml"
     path.write_text(f"title: !!python/object/apply:os.mkdir [{sprung}]\nabout: a\ngrid: [{{}}]\n")
-    with pytest.raises(ValueError, match=r"e.yaml: could not determine a constructor"):
+    with pytest.raises(ValueError, match=r"e.yaml.*python/object/apply:os.mkdir"):
         load_experiment(path)
 
 
@@ -92,7 +92,7 @@ def test_the_message_about_an_experiment_stays_short_however_large_its_values(tm
     ]
     path = tmp_path / "e.yaml"
     path.write_text("\n".join([*lines, "title: t", "about: a", "grid: [{seed: *a9}]"]))
-    with pytest.raises(ValueError, match="a9 is not a known name") as caught:
+    with pytest.raises(ValueError, match="a9") as caught:
         load_experiment(path)
     assert len(str(caught.value)) < 20_000
 
@@ -113,7 +113,7 @@ def test_a_file_that_pretends_to_be_a_model_runs_nothing(tmp_path, trap, sprung)
     torch.save({"weight": Trap(sprung)}, tmp_path / "model.pt")
     (tmp_path / "old.pt").write_bytes(trap)
     for file in ("model.pt", "old.pt"):
-        with pytest.raises(pickle.UnpicklingError, match=r"[Ww]eights.only"):
+        with pytest.raises(pickle.UnpicklingError, match=r"(?i)weights.only"):
             torch.load(tmp_path / file, weights_only=True)
 
 
@@ -135,7 +135,9 @@ def test_an_audit_without_an_answer_is_not_taken_for_a_good_one(answer, code, pr
     (tmp_path / "pip-audit").chmod(0o755)
     done = subprocess.run(
         ["make", "audit", f"BIN={tmp_path}", "--assume-old=.venv/.installed"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert done.returncode == code
     assert done.stdout.startswith(printed)
