@@ -7,6 +7,7 @@ names is public; nothing else is.
 """
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from kanlib.models import MODELS, PCA, Autoencoder, build_model, count_parameters
 from kanlib.nn import (
@@ -19,6 +20,9 @@ from kanlib.nn import (
     from_efficient_kan,
     refine,
 )
+
+if TYPE_CHECKING:
+    from kanlib.experiments import load
 
 __all__ = [
     "MODELS",
@@ -33,6 +37,16 @@ __all__ = [
     "count_parameters",
     "coverage",
     "from_efficient_kan",
+    "load",
     "refine",
 ]
 __version__ = version("kanlib")
+
+
+def __getattr__(name: str) -> Any:
+    """``kanlib.load``, which needs more than torch, when it is asked for."""
+    if name == "load":
+        from kanlib.experiments import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

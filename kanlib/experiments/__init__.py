@@ -1,22 +1,38 @@
 """Runs, their records, and grids of runs."""
 
-from kanlib.experiments.frames import METRICS, load_histories, load_records
+from kanlib.experiments.execution import Result, execute
+from kanlib.experiments.frames import SETTINGS, histories, measured, step_log, step_logs, to_frame
 from kanlib.experiments.grid import Experiment, find_experiment, load_experiment
 from kanlib.experiments.parameters import read_parameters
-from kanlib.experiments.record import Record, load_arrays, load_record, save_record
+from kanlib.experiments.record import (
+    Record,
+    load_arrays,
+    load_record,
+    load_records,
+    save_record,
+)
 from kanlib.experiments.run import Run
+from kanlib.experiments.weights import has_weights, load
 
 __all__ = [
-    "METRICS",
+    "SETTINGS",
     "Experiment",
     "Record",
+    "Result",
     "Run",
+    "execute",
     "find_experiment",
+    "has_weights",
+    "histories",
+    "load",
     "load_arrays",
     "load_experiment",
-    "load_histories",
     "load_record",
     "load_records",
+    "measured",
     "read_parameters",
     "save_record",
+    "step_log",
+    "step_logs",
+    "to_frame",
 ]

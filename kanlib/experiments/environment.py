@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel
 
 import kanlib
-from kanlib.experiments.run import STRICT, Positive
-from kanlib.training.cpu import MALLOC, Passes, Products
+from kanlib.strict import Checked
+from kanlib.training.config import Positive
+from kanlib.training.cpu import MALLOC, Passes, Products, device_name
 
 
-class Environment(BaseModel):
+class Environment(Checked):
     """What produced a record.
 
     Attributes:
@@ -26,12 +26,10 @@ class Environment(BaseModel):
         platform: operating system and processor architecture.
         device: name of the device.
         threads: of PyTorch on the CPU.
-        products: library of float32 products, "default" or "onednn" (see ``kanlib.cpu``).
+        products: library of float32 products, "default" or "onednn" (see ``kanlib.training.cpu``).
         malloc: glibc's malloc settings in force, if any.
-        passes: of training, "eager" or "compiled" (see ``kanlib.cpu``).
+        passes: of training, "eager" or "compiled" (see ``kanlib.training.cpu``).
     """
-
-    model_config = STRICT
 
     kanlib: str
     git_commit: str | None
@@ -47,16 +45,15 @@ class Environment(BaseModel):
 
 
 def environment(
-    device: torch.device | str, products: Products, passes: Passes = "eager"
+    device: torch.device | str, products: Products = "default", passes: Passes = "eager"
 ) -> Environment:
-    """The environment of this process; its commit is that at which this module was imported.
+    """The environment of this process; its commit is that of the first call.
 
     Args:
         device: that the run used.
         products: what ``kanlib.training.cpu.fast_products`` yielded.
-        passes: what ``kanlib.training.cpu.compiled_passes`` yielded.
+        passes: what ``kanlib.training.cpu.passes_of`` returned.
     """
-    device = torch.device(device)
     commit, dirty = checkout()
     return Environment(
         kanlib=kanlib.__version__,
@@ -65,9 +62,7 @@ def environment(
         torch=torch.__version__,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        device=torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{device.type} ({torch.backends.cpu.get_cpu_capability()})",
+        device=device_name(device),
         threads=torch.get_num_threads(),
         products=products,
         malloc={
@@ -102,6 +97,3 @@ def checkout() -> tuple[str | None, bool | None]:
         return None, None
     changes = _git("status", "--porcelain", ":/kanlib", ":/notebooks")
     return _git("rev-parse", "HEAD"), None if changes is None else bool(changes)
-
-
-checkout()  # what is committed or edited while a run trains is not what it runs

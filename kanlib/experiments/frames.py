@@ -1,97 +1,109 @@
-"""Records as DataFrames."""
+"""Records as DataFrames. Whatever is chosen, compared or drawn goes by their columns."""
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kanlib.experiments.record import CURE, Record, load_record
-from kanlib.experiments.run import Run, labels
+import numpy as np
+from numpy.typing import NDArray
+
+from kanlib.experiments.record import Record, load_arrays
+from kanlib.experiments.run import PLACE, Run
+from kanlib.training.evaluation import Score
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Columns of ``load_records`` that a table shows.
-METRICS = (
-    "test_mse",
-    "knn_accuracy",
-    "knn_f1",
-    "leaky_knn_code_accuracy",
-    "leaky_knn_reconstruction_accuracy",
-    "parameters",
-    "seconds",
-    "peak_mib",
-)
+# What a model is and how it is trained, beside where it stands: data set, code size, seed.
+SETTINGS = [name for name in Run.model_fields if name not in PLACE]
+COSTS = ["seconds", "peak_mib"]
 
 
-def load_records(runs: Iterable[Run], results_dir: str | Path) -> "pd.DataFrame":
-    """The records of ``runs``, one row each.
+def to_frame(records: Sequence[Record]) -> "pd.DataFrame":
+    """One row a record.
 
     Returns:
-        Columns: label (see ``labels``); every parameter of the run; test_mse;
-        {knn, leaky_knn_code, leaky_knn_reconstruction}_{accuracy, f1}; parameters; seconds;
-        peak_mib; path.
+        Columns: every parameter of the run; every metric under its name, of a score its
+        <metric>_accuracy and <metric>_f1 (NaN where a record lacks it); seconds of training;
+        peak_mib.
 
     Raises:
-        FileNotFoundError: a run has no record; says how to make it.
-        ValueError: a record is invalid, or of another run than its name says; its training is not
-            what the run stands for now; two of one data set are of different data; there are no
-            runs, or one is there twice.
+        ValueError: a metric has the name of another column.
     """
     import pandas as pd
 
-    runs, rows, first = list(runs), [], {}
-    if not runs or len(set(runs)) < len(runs):  # a run counted twice would narrow an interval
-        raise ValueError(f"runs: {len(runs)}, {len(set(runs))} different; must be >= 1, each once")
-    for run, label in zip(runs, labels(runs), strict=True):
-        path = run.path(results_dir)
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; `make paper EXPERIMENT=...` makes it")
-        record = load_record(path)
-        if record.run != run:
-            wrong = [n for n in type(run).model_fields if getattr(run, n) != getattr(record.run, n)]
-            wrong = ", ".join(wrong)
-            raise ValueError(f"{path} is the record of another run: {wrong} differ; {CURE}")
-        if record.training != run.training():  # of a preset that has changed since
-            raise ValueError(
-                f"{path} was trained with {record.training}, not {run.training()}; {CURE}"
-            )
-        data, other = first.setdefault(run.dataset, (record.data_fingerprint, path))
-        if data != record.data_fingerprint:
-            raise ValueError(f"{path} is of other data than {other}, both {run.dataset}; {CURE}")
-        rows.append({"label": label} | _row(record) | {"path": str(path)})
-    return pd.DataFrame(rows)
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        seconds, peak = record.history.seconds, record.history.peak_memory
+        row = record.run.model_dump() | {"seconds": seconds, "peak_mib": peak / 2**20}
+        for name, value in record.evaluation.items():
+            columns: dict[str, Any] = {name: value}
+            if isinstance(value, Score):
+                columns = {f"{name}_accuracy": value.accuracy, f"{name}_f1": value.f1}
+            if taken := columns.keys() & row.keys():
+                raise ValueError(f"metric={name!r}: {min(taken)} is the name of another column")
+            row |= columns
+        rows.append(row)
+    own = dict.fromkeys([*Run.model_fields, *COSTS])
+    metrics = dict.fromkeys(name for row in rows for name in row if name not in own)
+    return pd.DataFrame(rows, columns=[*Run.model_fields, *metrics, *COSTS])
 
 
-def load_histories(records: "pd.DataFrame") -> "pd.DataFrame":
+def measured(frame: "pd.DataFrame") -> list[str]:
+    """The columns of ``to_frame`` that were measured: metrics and costs."""
+    return [str(name) for name in frame if name not in Run.model_fields]
+
+
+def histories(records: Sequence[Record]) -> "pd.DataFrame":
     """The losses of every epoch.
 
-    Args:
-        records: as ``load_records`` returns.
-
     Returns:
-        Columns label, bottleneck, seed, epoch (from 1), train_loss, test_loss; runs without
+        Columns: every parameter of the run; epoch (from 1), train_loss, test_loss. Runs without
         epochs (PCA) have no rows.
     """
     import pandas as pd
 
     rows = [
-        (row["label"], row["bottleneck"], row["seed"], epoch, *losses)
-        for row in records.to_dict("records")
-        for history in [load_record(row["path"]).history]
-        for epoch, losses in enumerate(zip(history.train_loss, history.test_loss, strict=True), 1)
+        record.run.model_dump() | {"epoch": epoch, "train_loss": train, "test_loss": test}
+        for record in records
+        for epoch, (train, test) in enumerate(
+            zip(record.history.train_loss, record.history.test_loss, strict=True), 1
+        )
     ]
-    names = ["label", "bottleneck", "seed", "epoch", "train_loss", "test_loss"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=[*Run.model_fields, "epoch", "train_loss", "test_loss"])
 
 
-def _row(record: Record) -> dict[str, Any]:
-    evaluation = record.evaluation
-    row = record.run.model_dump() | {"test_mse": evaluation.test_mse}
-    for name in ("knn", "leaky_knn_code", "leaky_knn_reconstruction"):
-        score = getattr(evaluation, name)
-        row |= {f"{name}_accuracy": score.accuracy, f"{name}_f1": score.f1}
-    return row | {
-        "parameters": evaluation.parameters,
-        "seconds": record.history.seconds,
-        "peak_mib": record.history.peak_memory / 2**20,
-    }
+def step_log(record: Record, arrays: Mapping[str, NDArray[Any]]) -> "pd.DataFrame":
+    """The logged steps of one run.
+
+    Args:
+        record: of the run.
+        arrays: that came out of it, with step_loss and gradient_norm.
+
+    Returns:
+        Columns: every parameter of the run; step (from 1), epoch (the part of the training so far,
+        in epochs), loss, gradient_norm. A run without steps (PCA) has no rows.
+
+    Raises:
+        ValueError: a trained run has no log: it was made before there was one.
+    """
+    import pandas as pd
+
+    epochs, loss = len(record.history.train_loss), arrays.get("step_loss", np.empty(0))
+    if epochs and not len(loss):
+        raise ValueError(f"the run {record.run!r} has no log of its steps; run it again")
+    entries = np.arange(len(loss))
+    log = pd.DataFrame([record.run.model_dump()] * len(loss), columns=[*Run.model_fields])
+    return log.assign(
+        step=1 + record.step_log_every * entries,
+        epoch=entries * epochs / max(len(loss), 1),
+        loss=loss,
+        gradient_norm=arrays.get("gradient_norm", np.empty(0)),
+    )
+
+
+def step_logs(records: Sequence[Record]) -> "pd.DataFrame":
+    """``step_log`` of every run, read from the files beside the records."""
+    import pandas as pd
+
+    logs = [step_log(record, load_arrays(record)) for record in records]
+    return pd.concat([log for log in logs if len(log)] or logs, ignore_index=True)

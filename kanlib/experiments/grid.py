@@ -1,16 +1,14 @@
-"""Experiments: YAML files that list runs; and the guard against misspelt notebook parameters.
-
-The Snakefile turns the runs into jobs.
-"""
+"""Experiments: YAML files that list runs. The Snakefile turns the runs into jobs."""
 
 import itertools
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from kanlib.experiments.run import Run, explain
+from kanlib.experiments.run import Run
+from kanlib.strict import explain
 
 Values = str | int | float | bool | None | list[str | int | float | bool | None]
 
@@ -24,7 +22,6 @@ class Experiment(BaseModel):
         notebook: that makes the table and the figure, where not the usual two notebooks do; its
             path from the top of the repository.
         also: names of other experiments whose records that notebook reads.
-        records: false: that notebook trains its runs itself, and keeps no records.
         common: parameters of every run (see ``kanlib.experiments.Run``).
         grid: each entry maps parameters to a value or a list of values, and stands for all their
             combinations.
@@ -36,14 +33,13 @@ class Experiment(BaseModel):
     about: str
     notebook: str | None = None
     also: list[str] = []
-    records: bool = True
     common: dict[str, Values] = {}
     grid: Annotated[list[dict[str, Values]], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _names_its_reader(self) -> "Experiment":
-        if self.notebook is None and (self.also or not self.records):
-            raise ValueError("also and records=false speak of a notebook; notebook must name it")
+        if self.notebook is None and self.also:
+            raise ValueError(f"also={self.also} is for a notebook; notebook must name it")
         return self
 
     @property
@@ -67,14 +63,18 @@ class Experiment(BaseModel):
         """All runs, in the order of the file, each once.
 
         Raises:
-            ValueError: a parameter is unknown or its value invalid.
+            ValueError: a parameter is unknown, its value invalid, or a list empty.
         """
         runs: dict[Run, None] = {}
         for entry in self.grid:
             settings = self.common | entry
+            for name, value in settings.items():
+                if value == []:  # it would leave out all runs of this entry
+                    raise ValueError(f"{name}=[] must have at least one value")
             lists = [v if isinstance(v, list) else [v] for v in settings.values()]
             for values in itertools.product(*lists):
-                runs[Run(**dict(zip(settings, values, strict=True)))] = None
+                chosen: dict[str, Any] = dict(zip(settings, values, strict=True))
+                runs[Run(**chosen)] = None
         datasets = sorted({run.dataset for run in runs})
         if len(datasets) > 1:
             raise ValueError(f"dataset={datasets}: an experiment compares models on one data set")

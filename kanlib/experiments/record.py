@@ -1,75 +1,134 @@
 """Records of runs: what was asked for, what came out, and what produced it.
 
-Tables and figures read nothing but records.
-
-A record is one JSON file named by its run's parameters, with an .npz file of arrays beside it. Both
-are written to a temporary name and renamed, the record last.
+Tables and figures are made of nothing but records. A record is one JSON file, named by its run's
+parameters. Beside it lie the arrays for its pictures (.npz) and the trained weights (.safetensors).
+All are written to temporary names and renamed, the record last.
 """
 
-import json
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from kanlib.experiments.environment import Environment
-from kanlib.experiments.run import LATER, STRICT, Run, explain
-from kanlib.files import save_with_arrays
-from kanlib.training.config import TrainingConfig
-from kanlib.training.evaluation import Evaluation
+from kanlib.experiments.run import Run
+from kanlib.files import pack_arrays, read_arrays, write_together
+from kanlib.strict import Checked, explain
+from kanlib.training.config import Positive, TrainingConfig
+from kanlib.training.diagnostics import EVERY
+from kanlib.training.evaluation import Value
 from kanlib.training.loop import History
 
+SCHEMA = 2  # 1: before weights were kept
 CURE = "delete it, and `make paper EXPERIMENT=...` makes it again"
+Arrays = dict[str, NDArray[Any]]
 
 
-class Record(BaseModel):
+class Weights(Checked):
+    """The file of trained weights beside a record.
+
+    Attributes:
+        file: its name.
+        sha256: of its bytes.
+    """
+
+    file: str
+    sha256: str
+
+
+class Record(Checked):
     """One run, whole.
 
     Attributes:
+        schema_version: of this description; records of older ones stay valid.
         run: what was asked for.
         training: the settings that this came to.
-        evaluation: every metric.
+        evaluation: name of each metric -> its value (see ``kanlib.training.METRICS``). A metric
+            that is younger than the record is absent.
         history: losses of each epoch, seconds, peak memory.
         classes: names of the classes, in label order.
         data_fingerprint: SHA-256 of all pixels and labels.
-        wall_seconds: from the start of the notebook to the writing of the record.
+        shape: (C, H, W) of the images; None in older records.
+        wall_seconds: from the start of the run to its record.
+        step_log_every: steps between two entries of the log of its steps.
         environment: what produced it.
+        weights: where the trained model is; None: nowhere.
+        measured_later: metric -> what measured it, where that was not the run itself.
     """
 
-    model_config = STRICT
-
+    schema_version: Annotated[int, Field(ge=1, le=SCHEMA)] = 1
     run: Run
     training: TrainingConfig
-    evaluation: Evaluation
+    evaluation: dict[str, Value]
     history: History
     classes: tuple[str, ...]
     data_fingerprint: str
+    shape: tuple[int, int, int] | None = None
     wall_seconds: float
+    step_log_every: Positive = EVERY
     environment: Environment
+    weights: Weights | None = None
+    measured_later: dict[str, Environment] = Field(default_factory=dict)
+
+    _path: Path | None = PrivateAttr(default=None)
+
+    @property
+    def path(self) -> Path:
+        """Where it was read from or saved to.
+
+        Raises:
+            ValueError: it was neither read nor saved.
+        """
+        if self._path is None:
+            raise ValueError(f"the record of {self.run!r} lies in no file; save it first")
+        return self._path
+
+    def at(self, path: Path) -> "Record":
+        """The same record, which lies at ``path``."""
+        copy = self.model_copy()
+        copy._path = path
+        return copy
 
 
 def save_record(
-    record: Record, results_dir: str | Path, arrays: Mapping[str, NDArray[Any]]
-) -> Path:
-    """Write a record and the arrays that its pictures need; each whole or not at all.
+    record: Record,
+    results_dir: str | Path,
+    arrays: Mapping[str, NDArray[Any]],
+    weights: bytes | None = None,
+) -> Record:
+    """Write a record and what belongs to it; all or nothing.
 
     Args:
         record: to be written as JSON.
         results_dir: folder that holds runs/; made if missing.
-        arrays: what figures need, by name, for the .npz file.
+        arrays: what figures need, by name. ``originals`` are written once a data set;
+            ``load_arrays`` returns them with the ``reconstructions``.
+        weights: of the trained model, as ``kanlib.experiments.weights.pack`` returns them.
 
     Returns:
-        The path of the record.
+        The record, with its path, and the name of its weights in it.
 
     Raises:
-        OSError: the files could not be written; what was there before is untouched.
+        OSError: a file could not be written; what was there before is untouched.
     """
     path = record.run.path(results_dir)
-    save_with_arrays(path, record.model_dump_json(indent=1) + "\n", arrays)
-    return path
+    kept = None
+    if weights is not None:
+        name = path.with_suffix(".safetensors").name
+        kept = Weights(file=name, sha256=hashlib.sha256(weights).hexdigest())
+    record = record.model_copy(update={"weights": kept}).at(path)
+    own = {name: array for name, array in arrays.items() if name != "originals"}
+    contents: dict[Path, str | bytes] = {path: record.model_dump_json(indent=1) + "\n"}
+    contents[path.with_suffix(".npz")] = pack_arrays(own)
+    if "originals" in arrays and not _originals(record).exists():
+        contents[_originals(record)] = pack_arrays({"originals": arrays["originals"]})
+    if weights is not None and kept is not None:
+        contents[path.with_name(kept.file)] = weights
+    write_together(contents)
+    return record
 
 
 def load_record(path: str | Path) -> Record:
@@ -79,39 +138,68 @@ def load_record(path: str | Path) -> Record:
         FileNotFoundError: there is none.
         ValueError: the file is not a whole, valid record; names the file and the field.
     """
-    text = Path(path).read_bytes()
     try:
-        record = Record.model_validate_json(text)
+        return Record.model_validate_json(Path(path).read_bytes()).at(Path(path))
     except ValidationError as error:
+        for problem in error.errors():
+            if problem["loc"] == ("schema_version",) and problem["type"] == "less_than_equal":
+                raise ValueError(
+                    f"{path} has schema_version={problem['input']}: a newer kanlib wrote it, this "
+                    f"one reads up to {SCHEMA}; install the newer one to read it"
+                ) from None
         raise ValueError(f"{path} is not a valid record: {explain(error, [])}; {CURE}") from None
-    later: Any = {"run": LATER, "training": {"refine"}, "environment": {"passes"}}
-    if lacking := _lacking(json.loads(text), record.model_dump(exclude=later)):
-        raise ValueError(f"{path} is not a valid record: it lacks {', '.join(lacking)}; {CURE}")
-    return record
 
 
-def _lacking(given: dict[str, Any], whole: dict[str, Any], parent: str = "") -> list[str]:
-    """Names of the fields that a file leaves to their defaults; a record states them all."""
-    names = []
-    for name, value in whole.items():
-        if name not in given:
-            names.append(parent + name)
-        elif isinstance(value, dict):
-            names += _lacking(given[name], value, f"{parent}{name}.")
-    return names
-
-
-def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
-    """The arrays stored beside the record at ``path``.
+def load_records(runs: Iterable[Run], results_dir: str | Path) -> list[Record]:
+    """The records of ``runs``, in their order; each is read once.
 
     Raises:
-        FileNotFoundError: there are none.
+        FileNotFoundError: a run has no record; says how to make it.
+        ValueError: a record is invalid, or of another run than its name says; its training is not
+            what the run stands for now; two of one data set are of different data; there are no
+            runs, or one is there twice.
+    """
+    runs, records = list(runs), []
+    if not runs or len(set(runs)) < len(runs):  # a run counted twice would narrow an interval
+        raise ValueError(f"runs: {len(runs)}, {len(set(runs))} different; must be >= 1, each once")
+    first: dict[str, Record] = {}
+    for run in runs:
+        path = run.path(results_dir)
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist; `make paper EXPERIMENT=...` makes it")
+        record = load_record(path)
+        if record.run != run:
+            wrong = [n for n in Run.model_fields if getattr(run, n) != getattr(record.run, n)]
+            raise ValueError(
+                f"{path} is the record of another run: {', '.join(wrong)} differ; {CURE}"
+            )
+        if record.training != run.training():  # of a preset that has changed since
+            raise ValueError(
+                f"{path} was trained with {record.training}, not {run.training()}; {CURE}"
+            )
+        other = first.setdefault(run.dataset, record)
+        if other.data_fingerprint != record.data_fingerprint:
+            raise ValueError(
+                f"{path} is of other data than {other.path}, both {run.dataset}; {CURE}"
+            )
+        records.append(record)
+    return records
+
+
+def load_arrays(record: Record) -> Arrays:
+    """The arrays that belong to a record, for its pictures.
+
+    Raises:
+        FileNotFoundError: there are none, or no originals.
         ValueError: the file is damaged; names it, and says what to do.
     """
-    path = Path(path).with_suffix(".npz")
-    with path.open("rb") as stream:
-        try:
-            with np.load(stream, allow_pickle=False) as file:
-                return dict(file)
-        except Exception as error:  # numpy meets damage with errors of many kinds
-            raise ValueError(f"{path} is damaged: {error}; {CURE}") from error
+    arrays = read_arrays(record.path.with_suffix(".npz"))
+    if "originals" not in arrays and "reconstructions" in arrays:
+        arrays |= read_arrays(_originals(record))
+    return arrays
+
+
+def _originals(record: Record) -> Path:
+    """Where the images that are pictured lie, once for all runs on the same data."""
+    folder = record.path.parent.parent
+    return folder / f"originals-{record.data_fingerprint[:12]}.npz"

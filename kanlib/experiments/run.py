@@ -1,58 +1,40 @@
 """A run: the parameters that fix its numbers and name its record."""
 
-import reprlib
-from collections.abc import Sequence
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, PositiveFloat, model_validator
 
-from kanlib.models.autoencoder import Autoencoder
-from kanlib.models.registry import ModelName, build_model
-from kanlib.nn.bases import BaseName, BSpline
-from kanlib.nn.linear import LayerOptions
-from kanlib.training.config import PresetName, TrainingConfig, preset
-
-STRICT = ConfigDict(
-    extra="forbid",
-    strict=True,
-    frozen=True,
-    allow_inf_nan=False,
-    revalidate_instances="always",  # else a NaN in a metric is found only when read again
+from kanlib.models.autoencoder import Autoencoder, Shape
+from kanlib.models.registry import MODELS, build_model, check_options
+from kanlib.nn.bases import BASES, BaseName, Basis
+from kanlib.nn.grids import Refinement
+from kanlib.strict import Settings
+from kanlib.training.config import (
+    Decay,
+    LearningRate,
+    Positive,
+    PresetName,
+    TrainingConfig,
+    WeightDecay,
+    preset,
 )
-# Parameters that older records lack; their defaults are what was run.
-LATER = {
-    "output",
-    "decay",
-    "grid_size",
-    "spline_order",
-    "grid_range",
-    "base",
-    "init_noise",
-    "refine",
-}
-Positive = Annotated[int, Field(ge=1)]
-MODEL_NAMES = {
-    "kan": "KAN",
-    "kan-pure": "KAN layers alone",
-    "conv": "CNN",
-    "mlp": "MLP",
-    "spline-mlp": "Spline MLP",
-    "pca": "PCA",
-}
-_SHORT = reprlib.Repr()  # the value of an error may be as large as a file makes it
-_SHORT.maxlevel, _SHORT.maxstring = 2, 80
-_PRESET_NAMES = {"paper": "paper's text", "authors": "authors' code"}
+
+# The parameters of bases, by the names that their classes use; which a basis has, it says itself.
+# A basis with a parameter of another name needs a field in ``Run``, and that name here.
+_BASIS_PARAMETERS = ("grid_size", "spline_order", "grid_range", "degree")
+# What says where a run stands, beside what it is.
+PLACE = ("dataset", "bottleneck", "seed")
 
 
-class Run(BaseModel):
+class Run(Settings):
     """The parameters of one run: they fix its numbers, and name its record.
 
     Attributes:
-        dataset: "digits", "mnist", "cifar10", "svhn", "folder", or the name of an image folder;
-            "series", "GunPoint", "ItalyPowerDemand", or the name of a folder of windows.
-        model: "kan", "kan-pure", "conv", "mlp", "spline-mlp" or "pca".
+        dataset: name of a data set (see ``kanlib.data.load_images``).
+        model: name of a model (see ``kanlib.models.MODELS``).
         bottleneck: size of the code, 1 to the number of values in an image.
         seed: of the weights and of the order of the batches, >= 0.
         preset: "paper" (its text) or "authors" (their code): the training settings.
@@ -66,132 +48,143 @@ class Run(BaseModel):
         epochs: >= 1.
         batch_size: >= 1.
         decay: factor on the learning rate after each epoch, in (0, 1].
-        grid_size: intervals of the B-splines' grid; 5 in the paper, as all splines' settings here.
-        spline_order: their degree, 1 to 5.
+        basis: family of the learned functions (see ``kanlib.nn.BASES``); B-splines in the paper.
+        grid_size: of the basis, as its class has it; None: the basis's own default, as the paper's
+            five intervals of B-splines. Likewise the three below.
+        spline_order: degree of B-splines, 1 to 5.
         grid_range: the grid is on [-grid_range, grid_range].
-        base: "silu", "identity" or "zero", the function beside the splines.
-        init_noise: amplitude of the splines' initial noise, >= 0.
+        degree: highest degree of polynomials.
+        base: "silu", "identity" or "zero", the function beside those of the basis.
+        init_noise: amplitude of the learned functions' initial noise, >= 0.
         refine: "finer" or "longer" grid after half of the epochs (``kanlib.nn.refine_model``).
 
     Raises:
-        ValueError: a parameter is unknown, missing, of the wrong type or out of range.
+        ValueError: a parameter is unknown, missing, of the wrong type, out of range, or without a
+            meaning for this model or basis.
     """
 
-    model_config = STRICT
-
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "digits"
-    model: ModelName = "kan"
+    model: str = "kan"
     bottleneck: Positive = 8
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     preset: PresetName = "paper"
-    hidden: Positive | None = None
-    match_parameters: bool = False
-    separate_scale: bool = True
+    hidden: Annotated[Positive | None, Field(title="hidden width")] = None
+    match_parameters: Annotated[bool, Field(title="same size")] = False
+    separate_scale: Annotated[bool, Field(title="separate scale")] = True
     output: Literal["tanh", "linear"] | None = None
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    learning_rate: Annotated[LearningRate | None, Field(title="learning rate")] = None
+    weight_decay: Annotated[WeightDecay | None, Field(title="weight decay")] = None
     epochs: Positive | None = None
-    batch_size: Positive | None = None
-    decay: Annotated[float, Field(gt=0, le=1)] | None = None
-    grid_size: Positive = 5
-    spline_order: Annotated[int, Field(ge=1, le=5)] = 3
-    grid_range: Annotated[float, Field(gt=0)] = 1.0
-    base: BaseName = "silu"
-    init_noise: Annotated[float, Field(ge=0)] = 0.1
-    refine: Literal["finer", "longer"] | None = None
+    batch_size: Annotated[Positive | None, Field(title="batch")] = None
+    decay: Annotated[Decay | None, Field(title="decay of the rate")] = None
+    basis: str = "bspline"
+    grid_size: Annotated[int | None, Field(title="grid intervals")] = None
+    spline_order: Annotated[int | None, Field(title="spline order")] = None
+    grid_range: Annotated[PositiveFloat | None, Field(title="grid up to")] = None
+    degree: int | None = None
+    base: Annotated[BaseName, Field(title="base function")] = "silu"
+    init_noise: Annotated[float, Field(ge=0, title="initial noise")] = 0.1
+    refine: Annotated[Refinement | None, Field(title="refined grid")] = None
 
-    def __init__(self, **parameters: Any) -> None:
-        try:
-            super().__init__(**parameters)
-        except ValidationError as error:
-            raise ValueError(explain(error, list(type(self).model_fields))) from None
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: Any) -> Any:
+        """The basis's own parameters where none are given; those of other bases have no meaning."""
+        if not isinstance(values, dict):
+            return values
+        name = values.get("basis", "bspline")
+        if not isinstance(name, str) or name not in BASES:
+            raise ValueError(f"basis={name!r} must be one of {', '.join(BASES)}")
+        own = _defaults(name)
+        for key in _BASIS_PARAMETERS:
+            if values.get(key) is not None and key not in own:
+                raise ValueError(f"{key}={values[key]!r} has no meaning for basis={name!r}")
+        return own | {
+            key: value for key, value in values.items() if value is not None or key not in own
+        }
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Run":
+        """Said now, not when the model is built."""
+        check_options(self.model, self._options())
+        self._basis()
+        if self.refine and not (MODELS[self.model].on_edges and self.basis == "bspline"):
+            raise ValueError(
+                f"refine={self.refine!r} has no meaning for model={self.model!r} with "
+                f"basis={self.basis!r}; it is for KAN layers of B-splines"
+            )
+        self.training()
+        return self
 
     def training(self) -> TrainingConfig:
         """The preset's training settings with this run's own put over them."""
-        settings = vars(preset(self.preset, self.model, self.dataset))
+        settings = preset(self.preset, self.model, self.dataset).model_dump()
         own = {name: getattr(self, name) for name in settings}
         return TrainingConfig(**settings | {k: v for k, v in own.items() if v is not None})
 
-    def build_model(self, shape: tuple[int, int, int]) -> Autoencoder:
+    def build_model(self, shape: Shape) -> Autoencoder:
         """A fresh model for images of ``shape`` (C, H, W); its weights depend on the seed alone.
 
         Raises:
-            ValueError: the bottleneck is larger than the image, or a parameter does not fit the
-                model.
+            ValueError: the bottleneck is larger than the image.
         """
-        if self.refine and not self.model.startswith("kan"):
-            raise ValueError(f"refine={self.refine!r} has no meaning for model={self.model!r}")
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             return build_model(
-                self.model,
-                shape,
-                self.bottleneck,
-                hidden=self.hidden,
-                match_parameters=self.match_parameters,
-                separate_scale=self.separate_scale,
-                output=self.output,
-                dataset=self.dataset,
-                **self._splines(),
+                self.model, shape, self.bottleneck, dataset=self.dataset, **self._options()
             )
-
-    def _splines(self) -> LayerOptions:
-        """What ``build_model`` is to know of the splines; nothing if they are the paper's."""
-        own = {"grid_size", "spline_order", "grid_range", "base", "init_noise"}
-        if not self.model_dump(exclude_defaults=True, include=own):
-            return {}
-        ends = (-self.grid_range, self.grid_range)
-        basis = BSpline(self.grid_size, self.spline_order, ends)
-        return {"basis": basis, "base": self.base, "init_noise": self.init_noise}
 
     def path(self, results_dir: str | Path) -> Path:
         """Where the record of this run lies: results_dir/runs/<dataset>/<model>/<...>.json."""
         stem = f"bottleneck={self.bottleneck:04d}_preset={self.preset}_seed={self.seed:02d}"
-        named = {"dataset", "model", "bottleneck", "preset", "seed"}
-        for name, value in sorted(self.model_dump(exclude_defaults=True, exclude=named).items()):
+        for name, value in sorted(self.changes().items()):
             stem += f"_{name}={str(value).lower()}"
         return Path(results_dir) / "runs" / self.dataset / self.model / f"{stem}.json"
 
+    def changes(self) -> dict[str, Any]:
+        """The parameters that are not the defaults; data set, model, code, seed, preset apart."""
+        defaults = {n: field.default for n, field in type(self).model_fields.items()}
+        defaults |= _defaults(self.basis)
+        apart = {*PLACE, "model", "preset"}
+        return {
+            name: value
+            for name, value in self.model_dump(exclude=apart).items()
+            if value != defaults[name]
+        }
 
-def labels(runs: Sequence[Run]) -> list[str]:
-    """What tables and figures call each run: its model, and what sets it apart from its like.
+    def _options(self) -> dict[str, Any]:
+        """What ``build_model`` is to know beside the defaults."""
+        names = ("hidden", "match_parameters", "separate_scale", "output", "base", "init_noise")
+        changed = self.changes()
+        options = {name: changed[name] for name in names if name in changed}
+        if changed.keys() & {"basis", *_BASIS_PARAMETERS}:
+            options["basis"] = self._basis()
+        return options
 
-    Args:
-        runs: of one experiment.
+    def _basis(self) -> Basis:
+        """The family of learned functions, with its parameters."""
+        own = {name: getattr(self, name) for name in _defaults(self.basis)}
+        if "grid_range" in own:
+            own["grid_range"] = (-own["grid_range"], own["grid_range"])
+        return BASES[self.basis](**own)
 
-    Returns:
-        One name a run. Runs that differ in bottleneck, seed or data alone share theirs. A model
-        widened to the parameters of "kan" is "matched"; other parameters are named where they
-        vary between the runs of a model and are not the default, and the preset where it varies
-        or is not the default.
+
+def _defaults(basis: str) -> dict[str, Any]:
+    """The parameters of a basis, as a run has them, and their defaults.
+
+    Raises:
+        ValueError: a run cannot have them.
     """
-    names = []
-    for run in runs:
-        alike = [other for other in runs if other.model == run.model]
-        words = [MODEL_NAMES[run.model]] + ["matched"] * run.match_parameters
-        unnamed = {"dataset", "model", "bottleneck", "seed", "match_parameters"}
-        for field in sorted(set(Run.model_fields) - unnamed):
-            value = getattr(run, field)
-            changed = value != Run.model_fields[field].default
-            varies = any(getattr(other, field) != value for other in alike)
-            named = (changed or varies) if field == "preset" else (changed and varies)
-            if named:
-                words.append(_PRESET_NAMES.get(str(value), f"{field}={value}"))
-        names.append(", ".join(words))
-    return names
-
-
-def explain(error: ValidationError, known: list[str]) -> str:
-    """A validation error in one line a field: name, value, rule."""
-    lines = []
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"]) or "the file"
-        line = f"{name}: {problem['msg']}"
-        if problem["type"] == "extra_forbidden":
-            line = f"{name} is not a known name"
-            if known:
-                line += f"; the known ones are {', '.join(known)}"
-        elif problem["type"] != "missing" and problem["loc"]:
-            line = f"{name}={_SHORT.repr(problem['input'])}: {problem['msg']}"
-        lines.append(line)
-    return "; ".join(lines)
+    plain: Any = BASES[basis]()
+    own = {field.name: getattr(plain, field.name) for field in dataclasses.fields(plain)}
+    for name in own:
+        if name not in _BASIS_PARAMETERS:
+            raise ValueError(
+                f"basis={basis!r} has a parameter {name!r}, for which Run has no field"
+            )
+    if "grid_range" in own:
+        low, high = own["grid_range"]
+        if low != -high:
+            raise ValueError(f"basis={basis!r}: grid_range={low, high} must be symmetric about 0")
+        own["grid_range"] = high
+    return own

@@ -24,7 +24,7 @@ _PUBLISHED_CONV: dict[tuple[Shape, int], tuple[tuple[int, int, int], tuple[int, 
 _SVHN_WIDTH = {32: 16, 48: 32, 64: 64}
 
 
-def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, svhn: bool = False) -> Autoencoder:
+def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, dataset: str = "") -> Autoencoder:
     """Three strided 3x3 convolutions, ReLU between; mirrored by transposed ones, Tanh at the end.
 
     The authors' AE-CNN where they published one: 28 x 28 grey images at bottlenecks 4, 9, 18 and
@@ -38,14 +38,15 @@ def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, svhn: bool = Fals
         shape: (C, H, W) of the images.
         bottleneck: size of the code, 1 to C H W.
         width: factor on the channels of the two inner layers (to match a parameter count).
-        svhn: take the authors' widths for SVHN, 16 / 32 / 64 at bottlenecks 32 / 48 / 64.
+        dataset: a name that begins with "svhn" has the authors' widths for SVHN, 16 / 32 / 64 at
+            bottlenecks 32 / 48 / 64.
     """
     check_architecture(shape, bottleneck, None)
     if not 0 < width < math.inf:
         raise ValueError(f"width={width!r} must be positive and finite")
     published = _PUBLISHED_CONV.get((shape, bottleneck))
     channels, strides = published or ((32, 8, 8), (2, 2, 2))
-    if svhn and published and bottleneck in _SVHN_WIDTH:
+    if dataset.startswith("svhn") and published and bottleneck in _SVHN_WIDTH:
         channels = (_SVHN_WIDTH[bottleneck], *channels[1:])
     inner = [max(1, round(width * c)) for c in channels[:2]]
     channels = [shape[0], *inner, channels[2]]

@@ -14,6 +14,7 @@ from typing import Unpack
 from torch import nn
 
 from kanlib.models.autoencoder import Autoencoder, Shape, check_architecture
+from kanlib.nn.activation import SplineActivation
 from kanlib.nn.linear import KANLinear, LayerOptions
 
 
@@ -123,3 +124,20 @@ def mlp(
             nn.Unflatten(1, shape),
         ),
     )
+
+
+def spline_mlp(
+    shape: Shape,
+    bottleneck: int,
+    hidden: int | None = None,
+    **options: Unpack[LayerOptions],
+) -> Autoencoder:
+    """``mlp`` with a learned function on each hidden node in the place of ReLU.
+
+    Args:
+        shape: (C, H, W) of the images.
+        bottleneck: size of the code, 1 to C H W.
+        hidden: width of the hidden layers; the bottleneck's (None).
+        options: basis, base and init_noise of ``SplineActivation``.
+    """
+    return mlp(shape, bottleneck, hidden, lambda width: SplineActivation(width, **options))

@@ -1,78 +1,173 @@
-"""Every model by its name."""
+"""Every model, described once: how it is built, what may be set, what readers call it."""
 
-from functools import partial
-from typing import Literal, Unpack, get_args
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
-from kanlib.models import autoencoder, dense
-from kanlib.models.autoencoder import Autoencoder, Shape
+from kanlib.models import dense
+from kanlib.models.autoencoder import Autoencoder, Shape, count_parameters, match_parameters
 from kanlib.models.conv import conv
 from kanlib.models.pca import PCA
-from kanlib.nn.activation import SplineActivation
-from kanlib.nn.linear import LayerOptions
 
-ModelName = Literal["kan", "kan-pure", "conv", "mlp", "spline-mlp", "pca"]
-MODELS: tuple[ModelName, ...] = get_args(ModelName)
+_FUNCTIONS = frozenset({"basis", "base", "init_noise"})  # of learned functions
 
 
-def build_model(
-    name: str,
-    shape: Shape,
-    bottleneck: int,
-    *,
-    hidden: int | None = None,
-    match_parameters: bool = False,
-    separate_scale: bool = True,
-    output: str | None = None,
-    dataset: str = "",
-    **options: Unpack[LayerOptions],
-) -> Autoencoder:
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model.
+
+    Attributes:
+        label: what tables and figures call it.
+        build: (shape, bottleneck, **options) -> a fresh ``Autoencoder``.
+        options: what may be set: names of options of ``build``, and "output", which any trained
+            model has (see ``with_output``).
+        colour: in figures, as matplotlib takes it.
+        marker: likewise.
+        on_edges: it has learned functions on its edges, so it is a KAN. The paper's claims are
+            about these.
+        sized: a size >= 1 -> options of ``build``. The model's parameters grow with the size, so
+            that it can be as large as ``kan``. None: it has no such option.
+    """
+
+    label: str
+    build: Callable[..., Autoencoder]
+    options: frozenset[str] = frozenset()
+    colour: str = "#56B4E9"
+    marker: str = "."
+    on_edges: bool = False
+    sized: Callable[[int], dict[str, Any]] | None = None
+
+
+# Colours are those of Okabe and Ito, which survive colour blindness. A new model is one line.
+MODELS: dict[str, ModelSpec] = {
+    "kan": ModelSpec(
+        "AE-KAN",
+        dense.kan,
+        options=_FUNCTIONS | {"hidden", "separate_scale", "output"},
+        colour="#0072B2",
+        marker="o",
+        on_edges=True,
+    ),
+    "kan-pure": ModelSpec(
+        "pure KAN",
+        dense.kan_pure,
+        options=_FUNCTIONS | {"hidden", "separate_scale", "output"},
+        colour="#E69F00",
+        marker="s",
+        on_edges=True,
+    ),
+    "conv": ModelSpec(
+        "CNN",
+        conv,
+        options=frozenset({"dataset", "output"}),
+        colour="#009E73",
+        marker="^",
+        sized=lambda size: {"width": size / 64},  # so fine that the layers grow one by one
+    ),
+    "mlp": ModelSpec(
+        "MLP",
+        dense.mlp,
+        options=frozenset({"hidden", "output"}),
+        colour="#D55E00",
+        marker="D",
+        sized=lambda size: {"hidden": size},
+    ),
+    "spline-mlp": ModelSpec(
+        "Spline MLP",
+        dense.spline_mlp,
+        options=_FUNCTIONS | {"hidden", "output"},
+        colour="#CC79A7",
+        marker="v",
+        sized=lambda size: {"hidden": size},
+    ),
+    "pca": ModelSpec("PCA", PCA, colour="black", marker="x"),
+}
+
+
+def build_model(name: str, shape: Shape, bottleneck: int, **options: Any) -> Autoencoder:
     """A fresh model by name.
 
     Args:
-        name: "kan", "kan-pure", "conv", "mlp", "spline-mlp" (an MLP with learned splines on its
-            nodes) or "pca".
+        name: key of ``MODELS``.
         shape: (C, H, W) of the images.
         bottleneck: size of the code, 1 to C H W.
-        hidden: width of the hidden layers of "kan" and the MLPs (None: the bottleneck's), or of a
-            second KAN layer on each side of "kan-pure" (None: none).
-        match_parameters: widen an MLP or "conv" until its parameter count is nearest to that of
-            "kan" with the same bottleneck and scales, and the paper's splines.
-        separate_scale: as in ``KANLinear``; True for a model without, unless ``match_parameters``.
-        output: "tanh" or "linear" activation; None: the model's own, see ``with_output``.
-        dataset: "svhn..." gives "conv" the authors' widths for SVHN.
-        options: basis, base and init_noise of ``KANLinear`` or ``SplineActivation``.
+        options: ``match_parameters``: give the model the size at which its parameter count is
+            nearest to that of "kan" at the same bottleneck, with the paper's splines;
+            ``separate_scale`` then says whether that KAN has scales of its own. ``output``: "tanh"
+            or "linear", see ``with_output``. All others: see the model's ``build``.
 
     Raises:
         ValueError: an argument is out of range or has no meaning for this model.
     """
-    _check_options(name, hidden, match_parameters, separate_scale, output, options)
-    svhn = dataset.startswith("svhn")
-    if match_parameters:
-        model = _matched(name, shape, bottleneck, separate_scale, svhn, options)
-    elif name == "kan":
-        model = dense.kan(shape, bottleneck, hidden, separate_scale=separate_scale, **options)
-    elif name == "kan-pure":
-        model = dense.kan_pure(shape, bottleneck, hidden, separate_scale=separate_scale, **options)
-    elif name in ("mlp", "spline-mlp"):
-        model = _mlp(name, shape, bottleneck, hidden, options)
-    elif name == "conv":
-        model = conv(shape, bottleneck, svhn=svhn)
-    else:
-        model = PCA(shape, bottleneck)
+    check_options(name, options)
+    spec = MODELS[name]
+    matched = options.pop("match_parameters", False)
+    output = options.pop("output", None)
+    if "dataset" not in spec.options:  # every run has a data set; few models ask for it
+        options.pop("dataset", None)
+    if matched:
+        options |= _matched_size(spec, shape, bottleneck, options)
+        options.pop("separate_scale", None)
+    model = spec.build(shape, bottleneck, **options)
     return model if output is None else with_output(model, output)
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that have no meaning for a model.
+
+    Args:
+        name: of the model.
+        options: as ``build_model`` takes them.
+
+    Raises:
+        ValueError: there is no such model or option, or it has no meaning here.
+    """
+    if name not in MODELS:
+        raise ValueError(f"model={name!r} must be one of {', '.join(MODELS)}")
+    spec, matched = MODELS[name], options.get("match_parameters", False)
+    if type(matched) is not bool:
+        raise ValueError(f"match_parameters={matched!r} must be True or False")
+    allowed = spec.options | {"dataset"}
+    if matched and spec.sized:  # the size follows, from a KAN with scales or without
+        allowed = (allowed - spec.sized(1).keys()) | {"match_parameters", "separate_scale"}
+    for key, value in options.items():
+        if key not in allowed and not (key == "match_parameters" and not matched):
+            matching = " with match_parameters=True" if matched and key in spec.options else ""
+            raise ValueError(
+                f"{key}={value!r} has no meaning for model={name!r}{matching}; "
+                f"what has is {', '.join(sorted(allowed - {'dataset'})) or 'nothing'}"
+            )
+
+
+def _matched_size(
+    spec: ModelSpec, shape: Shape, bottleneck: int, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The size at which a model has the parameter count of ``kan``, as options of its build."""
+    sized = spec.sized
+    assert sized is not None  # as ``check_options`` saw
+    scale = {key: value for key, value in options.items() if key == "separate_scale"}
+    own = {key: value for key, value in options.items() if key != "separate_scale"}
+    with torch.device("meta"):  # shapes only
+        target = count_parameters(dense.kan(shape, bottleneck, **scale))
+
+    def build(size: int) -> Autoencoder:
+        """The model at a size."""
+        return spec.build(shape, bottleneck, **own, **sized(size))
+
+    return sized(match_parameters(build, target))
 
 
 def with_output(model: Autoencoder, activation: str) -> Autoencoder:
     """``model`` with another output activation; its weights are shared.
 
-    The paper's CNN ends in a Tanh, which keeps its output in the range of the data; its KANs do
+    The paper's CNN ends in a Tanh, which keeps its output in the range of the data. Its KANs do
     not.
 
     Args:
-        model: whose decoder is an ``nn.Sequential``, as in ``autoencoders``.
+        model: whose decoder is an ``nn.Sequential``, as in ``kanlib.models.dense``.
         activation: "tanh" or "linear".
 
     Raises:
@@ -88,66 +183,3 @@ def with_output(model: Autoencoder, activation: str) -> Autoencoder:
     layers = layers[:last] + [part for part in layers[last:] if not isinstance(part, nn.Tanh)]
     layers += [nn.Tanh()] if activation == "tanh" else []
     return Autoencoder(model.encoder, nn.Sequential(*layers))
-
-
-def _check_options(
-    name: str,
-    hidden: int | None,
-    match_parameters: bool,
-    separate_scale: bool,
-    output: str | None,
-    options: LayerOptions,
-) -> None:
-    if name not in MODELS:
-        raise ValueError(f"model={name!r} must be one of {', '.join(MODELS)}")
-    if type(match_parameters) is not bool:
-        raise ValueError(f"match_parameters={match_parameters!r} must be True or False")
-    if hidden is not None and (name in ("conv", "pca") or match_parameters):
-        raise ValueError(
-            f"hidden={hidden} has no meaning for model={name!r}"
-            + (" with match_parameters=True" if match_parameters else "")
-        )
-    if match_parameters and name not in ("mlp", "spline-mlp", "conv"):
-        raise ValueError(
-            f"match_parameters=True has a meaning for mlp, spline-mlp and conv, not {name!r}"
-        )
-    if separate_scale is not True and not match_parameters and not name.startswith("kan"):
-        raise ValueError(
-            f"separate_scale={separate_scale!r} has no meaning for model={name!r}, which has no "
-            "KAN layer"
-        )
-    if output is not None and name == "pca":
-        raise ValueError(f"output={output!r} has no meaning for model='pca'")
-    if options and name in ("mlp", "conv", "pca"):
-        given = ", ".join(f"{key}={value!r}" for key, value in options.items())
-        raise ValueError(f"{given} has no meaning for model={name!r}, which has no splines")
-
-
-def _mlp(
-    name: str, shape: Shape, bottleneck: int, hidden: int | None, options: LayerOptions
-) -> Autoencoder:
-    splines = partial(SplineActivation, **options) if name == "spline-mlp" else None
-    return dense.mlp(shape, bottleneck, hidden, splines)
-
-
-def _matched(
-    name: str,
-    shape: Shape,
-    bottleneck: int,
-    separate_scale: bool,
-    svhn: bool,
-    options: LayerOptions,
-) -> Autoencoder:
-    """An MLP or CNN at the size whose parameter count is nearest to that of ``kan``."""
-
-    def build(size: int) -> Autoencoder:
-        """The hidden width of the MLP, or 64ths of the CNN's channels."""
-        if name != "conv":
-            return _mlp(name, shape, bottleneck, size, options)
-        # 64ths are so fine that the layers grow one after the other.
-        return conv(shape, bottleneck, size / 64, svhn=svhn)
-
-    with torch.device("meta"):  # shapes only
-        kan = dense.kan(shape, bottleneck, separate_scale=separate_scale)
-    target = autoencoder.count_parameters(kan)
-    return build(autoencoder.match_parameters(build, target))

@@ -2,12 +2,20 @@
 
 from kanlib.training.config import TrainingConfig, preset
 from kanlib.training.diagnostics import StepLog
-from kanlib.training.evaluation import Evaluation, Score, evaluate, knn_score, reconstruction_error
+from kanlib.training.evaluation import (
+    METRICS,
+    Outputs,
+    Score,
+    evaluate,
+    knn_score,
+    reconstruction_error,
+)
 from kanlib.training.loop import History, TrainingDiverged, train
 
 __all__ = [
-    "Evaluation",
+    "METRICS",
     "History",
+    "Outputs",
     "Score",
     "StepLog",
     "TrainingConfig",

@@ -1,24 +1,28 @@
-"""How a model is trained: settings, and the presets of the paper."""
+"""How a model is trained: its settings, and the two sources of the paper."""
 
-import math
-from dataclasses import dataclass
-from numbers import Real
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, model_validator
 
 from kanlib.models.registry import MODELS
-from kanlib.nn.grids import REFINEMENTS
+from kanlib.nn.grids import Refinement
+from kanlib.strict import Settings
+
+Positive = Annotated[int, Field(ge=1)]
+LearningRate = Annotated[float, Field(gt=0)]
+WeightDecay = Annotated[float, Field(ge=0)]
+Decay = Annotated[float, Field(gt=0, le=1)]
 
 PresetName = Literal["paper", "authors"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Settings):
     """How a model is trained; the defaults are the paper's text (arXiv 2410.02077).
 
-    AdamW on the mean squared error; the learning rate is multiplied by ``decay`` after each epoch.
+    AdamW on the mean squared error. The learning rate is multiplied by ``decay`` after each epoch.
 
-    Args:
+    Attributes:
         learning_rate: of the first epoch, > 0.
         weight_decay: >= 0.
         epochs: >= 1.
@@ -28,36 +32,21 @@ class TrainingConfig:
             (see ``kanlib.nn.refine_model``), with a fresh optimizer. None: never.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: a value is out of range.
     """
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    epochs: int = 10
-    batch_size: int = 64
-    decay: float = 0.8
-    refine: str | None = None
+    learning_rate: LearningRate = 1e-3
+    weight_decay: WeightDecay = 1e-4
+    epochs: Positive = 10
+    batch_size: Positive = 64
+    decay: Decay = 0.8
+    refine: Refinement | None = None
 
-    def __post_init__(self) -> None:
-        for name, kind, valid, rule in (
-            ("learning_rate", Real, lambda rate: 0 < rate < math.inf, "positive and finite"),
-            ("weight_decay", Real, lambda decay: 0 <= decay < math.inf, "finite and >= 0"),
-            ("epochs", int, lambda count: count >= 1, "an integer >= 1"),
-            ("batch_size", int, lambda count: count >= 1, "an integer >= 1"),
-            ("decay", Real, lambda factor: 0 < factor <= 1, "in (0, 1]"),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, kind) or not valid(value):
-                raise ValueError(f"TrainingConfig: {name}={value!r} must be {rule}")
-        if self.refine is not None and self.refine not in REFINEMENTS:
-            raise ValueError(
-                f"TrainingConfig: refine={self.refine!r} must be None or one of "
-                f"{', '.join(REFINEMENTS)}"
-            )
+    @model_validator(mode="after")
+    def _has_two_halves(self) -> "TrainingConfig":
         if self.refine is not None and self.epochs < 2:
-            raise ValueError(
-                f"TrainingConfig: epochs={self.epochs} must be >= 2 with refine={self.refine!r}"
-            )
+            raise ValueError(f"epochs={self.epochs} must be >= 2 with refine={self.refine!r}")
+        return self
 
 
 def preset(name: str, model: str, dataset: str) -> TrainingConfig:
@@ -76,6 +65,6 @@ def preset(name: str, model: str, dataset: str) -> TrainingConfig:
         raise ValueError(f"preset={name!r} must be one of {', '.join(PRESETS)}")
     if model not in MODELS:
         raise ValueError(f"model={model!r} must be one of {', '.join(MODELS)}")
-    if name == "authors" and dataset == "mnist" and model.startswith("kan"):
+    if name == "authors" and dataset == "mnist" and MODELS[model].on_edges:
         return TrainingConfig(learning_rate=1e-4, weight_decay=1e-3)
     return TrainingConfig()

@@ -1,42 +1,40 @@
-"""Three settings that make training faster on a CPU, as an opt-in; batch jobs use the first two.
+"""Three ways to train faster on a CPU, off unless asked for; batch jobs use the first two.
 
-``MALLOC`` is an environment that glibc reads when a process starts: memory then comes in huge pages
-(2 MiB instead of 4 KiB) where Linux allows it, and stays with the process once it has it. A
+``MALLOC`` is an environment that glibc reads when a process starts. Memory then comes in huge
+pages (2 MiB instead of 4 KiB) where Linux allows it, and the process keeps what it once had. A
 training step takes and gives back large temporaries, and each page of them costs a trip into the
 kernel. A step holds more memory at its peak (``results/benchmarks/summary.md``), and a process
-returns none before it ends. No number changes; without glibc 2.35 nothing happens.
+returns none before it ends. No number changes. Without glibc 2.35 nothing happens.
 
-``fast_products`` lets PyTorch hand float32 products to oneDNN on AMD processors, where that is
-faster than the default, Intel's MKL; on Intel's own it is slower, and nothing changes. On a CPU
-with bfloat16 matrix units (AMX) the same switch would shorten the numbers; so it is probed first,
-and left alone where it is not exact. On a GPU it would shorten them too, unseen by the probe: it is
-for runs on a CPU. Sums are taken in another order, so a run's last digits differ from a run without
-it.
+``fast_products`` lets PyTorch hand float32 products to oneDNN. On AMD processors that is faster
+than the default, Intel's MKL; on Intel's own it is slower, and nothing changes. On a CPU with
+bfloat16 matrix units (AMX) the same switch would shorten the numbers. So it is probed first, and
+left alone where it is not exact. It is for runs on a CPU: on a GPU it would shorten the numbers,
+too, and the probe would not see it. Sums are taken in another order, so the last digits of a run
+differ from those of a run without it.
 
-``compiled_passes`` has training's forward and backward pass, model and loss together, run by code
-that PyTorch's compiler makes from the same formulas: fewer passes over memory, no Python between
-the layers. It needs a C++ compiler (none: it is left alone), seconds at the start of each process
-and memory for the compiler itself (``results/benchmarks/summary.md`` has both): it pays for models
-of KAN layers and thousands of steps. Sums are rounded otherwise here, too. A training loop of your
-own needs no switch: ``torch.compile(model)`` does it.
+``compiler`` serves ``train(..., compiled=True)``: PyTorch's compiler makes one piece of code of
+the model, the loss and their gradients. It makes fewer passes over memory, with no Python between
+the layers. It needs a C++ compiler, and time and memory in each process (``summary.md`` has
+both), so it pays for KAN layers and thousands of steps. Here, too, the last digits differ. In a
+training loop of your own, ``torch.compile(model)`` does the same.
 """
 
-import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 Products = Literal["default", "onednn"]
 Passes = Literal["eager", "compiled"]
+Function = Callable[..., Tensor]
 # Blocks above 32 MiB would be mapped, and cleared, anew for each step: none is mapped by itself.
 _KEEP = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1099511627776"
 MALLOC = {"GLIBC_TUNABLES": f"glibc.malloc.hugetlb=1:{_KEEP}"}
 _PROCESSORS = Path("/proc/cpuinfo")
-_passes: Passes = "eager"  # until ``compiled_passes`` says otherwise
 
 
 @contextmanager
@@ -54,7 +52,7 @@ def fast_products(enabled: bool = True) -> Iterator[Products]:
     Raises:
         TypeError: ``enabled`` is no bool.
     """
-    _check_switch(enabled)
+    _check_switch("enabled", enabled)
     if not (enabled and _onednn_is_faster()):
         yield "default"
         return
@@ -84,46 +82,40 @@ def _largest_error() -> float:
     return ((a @ b.T - exact).abs().max() / exact.abs().max()).item()
 
 
-@contextmanager
-def compiled_passes(enabled: bool = True) -> Iterator[Passes]:
-    """Train by compiled code inside the block, in the whole process.
+def passes_of(compiled: bool) -> Passes:
+    """How ``train(..., compiled=compiled)`` runs its steps, to be written in a record.
 
-    What else is compiled inside the block is compiled for each size it meets, too.
-
-    Args:
-        enabled: False leaves everything as it is.
-
-    Yields:
-        "compiled" where it is on, else "eager"; to be written in a record.
+    Returns:
+        "compiled" where that is asked for and a C++ compiler is found, else "eager".
 
     Raises:
-        TypeError: ``enabled`` is no bool.
+        TypeError: ``compiled`` is no bool.
     """
-    global _passes
-    _check_switch(enabled)
-    if not (enabled and _compiler_works()):
-        yield _passes
+    _check_switch("compiled", compiled)
+    return "compiled" if compiled and _compiler_works() else "eager"
+
+
+@contextmanager
+def compiler(compiled: bool) -> Iterator[Callable[[Function], Function]]:
+    """Yield what compiles a function, or leaves it alone where ``passes_of`` says "eager".
+
+    Inside the ``with`` block, a function is compiled for each size that it meets.
+
+    Raises:
+        TypeError: ``compiled`` is no bool.
+    """
+    if passes_of(compiled) == "eager":
+        yield lambda function: function
         return
     from torch._dynamo import config  # takes a second
 
-    before = _passes
-    try:
-        # Code for any size is slower than code for one. So there are more forms of a function
-        # than the 8 after which PyTorch would compile no more.
-        with config.patch(automatic_dynamic_shapes=False, recompile_limit=64):
-            _passes = "compiled"
-            yield _passes
-    finally:
-        _passes = before
+    # Code for any size is slower than code for one. So there are more forms of a function than
+    # the 8 after which PyTorch would compile no more.
+    with config.patch(automatic_dynamic_shapes=False, recompile_limit=64):
+        yield _compile
 
 
-def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """``function`` in compiled form inside ``compiled_passes``, elsewhere itself."""
-    return function if _passes == "eager" else _compile(function)
-
-
-@functools.cache
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+def _compile(function: Function) -> Function:
     # Compiled code is kept on disk: it must not know the number of threads of its first process.
     return torch.compile(function, options={"cpp.dynamic_threads": True})
 
@@ -136,6 +128,14 @@ def _compiler_works() -> bool:
     return True
 
 
-def _check_switch(enabled: object) -> None:
-    if not isinstance(enabled, bool):  # a "false" would turn it on
-        raise TypeError(f"enabled={enabled!r} must be True or False")
+def device_name(device: torch.device | str) -> str:
+    """A device in words: "cpu (AVX512)", or the name of the GPU."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def _check_switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):  # a "false" would turn it on
+        raise TypeError(f"{name}={value!r} must be True or False")

@@ -18,10 +18,11 @@ from kanlib.models.pca import PCA
 from kanlib.nn.grids import refine_model
 from kanlib.nn.linear import KANLinear
 from kanlib.training.config import TrainingConfig
-from kanlib.training.cpu import compiled
+from kanlib.training.cpu import compiler
 from kanlib.training.evaluation import check_images, reconstruction_error, reconstruction_loss
 
 OnStep = Callable[[Autoencoder, torch.Tensor], None]
+Loss = Callable[[Autoencoder, torch.Tensor], torch.Tensor]
 
 
 class TrainingDiverged(RuntimeError):
@@ -52,6 +53,7 @@ def train(
     *,
     seed: int = 0,
     on_step: OnStep | None = None,
+    compiled: bool = False,
 ) -> History:
     """Train ``model`` in place on ``images.train``, on the device on which both are.
 
@@ -65,9 +67,11 @@ def train(
         config: optimizer settings.
         seed: of the shuffling.
         on_step: called at each step with the model, whose parameters have their gradients then, and
-            the loss, a tensor (); see ``kanlib.steplog``.
+            the loss, a tensor (); see ``StepLog``.
+        compiled: compile model and loss, where there is a C++ compiler (see ``training.cpu``).
 
     Raises:
+        TypeError: ``compiled`` is no bool.
         TrainingDiverged: a loss, or the test error, is infinite or NaN; names the epoch.
         ValueError: ``images`` do not fit the model, or have NaN or infinite values; or
             ``config.refine`` is set and the model has no KAN layer.
@@ -87,13 +91,16 @@ def train(
     # tqdm's bar for notebooks does not read the variable itself.
     silent = bool(os.environ.get("TQDM_DISABLE"))
     bar = tqdm(range(config.epochs), desc="training", unit="epoch", disable=silent)
-    with _reproducible():
+    with _reproducible(), compiler(compiled) as compile_:
+        loss_of = compile_(reconstruction_loss)
         for epoch in bar:
             start = time.perf_counter()
             if config.refine and epoch == config.epochs // 2:
                 refine_model(model, config.refine)
                 optimizer, schedule = _optimizer(model, config, optimizer.param_groups[0]["lr"])
-            losses = _train_epoch(model, images, config.batch_size, optimizer, shuffle, on_step)
+            losses = _train_epoch(
+                model, images, config.batch_size, loss_of, optimizer, shuffle, on_step
+            )
             history.train_loss.append(_mean_loss(losses, epoch, config))
             history.seconds += time.perf_counter() - start
             history.test_loss.append(_test_error(model, images, epoch, config))
@@ -124,6 +131,7 @@ def _train_epoch(
     model: Autoencoder,
     images: Images,
     batch_size: int,
+    full_batch_loss: Loss,
     optimizer: torch.optim.Optimizer,
     shuffle: torch.Generator,
     on_step: OnStep | None,
@@ -133,9 +141,9 @@ def _train_epoch(
     order = torch.randperm(len(pixels), generator=shuffle, device="cpu").to(pixels.device)
     batches = order.split(batch_size)
     losses = torch.empty(len(batches), device=pixels.device)
-    full_batch_loss = compiled(reconstruction_loss)  # not worth it for a last, smaller one
     model.train()
     for step, batch in enumerate(batches):
+        # Compiling is not worth it for a last, smaller batch.
         loss_of = full_batch_loss if len(batch) == batch_size else reconstruction_loss
         loss = loss_of(model, pixels[batch])
         optimizer.zero_grad(set_to_none=True)

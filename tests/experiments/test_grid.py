@@ -1,6 +1,7 @@
 """Experiment files become runs; the guard against misspelt notebook parameters."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_an_entry_stands_for_all_combinations_in_the_order_of_the_file(experimen
             common="{dataset: mnist, preset: authors}",
         )
     )
-    mnist = {"dataset": "mnist", "preset": "authors"}
+    mnist: Any = {"dataset": "mnist", "preset": "authors"}
     loaded = load_experiment(path)
     assert (loaded.title, loaded.about, loaded.dataset) == ("Mine", "What is asked.", "mnist")
     assert loaded.runs() == [
@@ -51,6 +52,18 @@ def test_an_entry_goes_over_what_is_common(experiment):
         Run(seed=2, epochs=7),
         Run(seed=0, epochs=3),
         Run(seed=1, epochs=3),
+    ]
+
+
+def test_a_basis_and_its_parameters_are_settings_like_others(experiment):
+    path = experiment(
+        grid("{basis: bspline, grid_size: [5, 9]}", "{basis: chebyshev, degree: [2, 4]}")
+    )
+    assert load_experiment(path).runs() == [
+        Run(),
+        Run(grid_size=9),
+        Run(basis="chebyshev", degree=2),
+        Run(basis="chebyshev"),
     ]
 
 
@@ -82,43 +95,48 @@ def test_values_keep_their_types(experiment):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "named"),
     [
-        (
-            "titel: x\nabout: y\ngrid: []",
-            "titel is not a known name; .* title, about, notebook, also, records, common, grid",
-        ),
-        ("titel: x\nabout: y\ngrid: []", "title: Field required"),
-        ("title: x\nabout: y", "grid: Field required"),
-        ("title: [x]\nabout: y\ngrid: []", "title="),
-        (grid("{bottlneck: 9}"), "bottlneck is not a known name; the known ones are dataset, "),
-        (grid("{}", common="{sed: 9}"), "sed is not a known name"),
-        (grid("{bottleneck: [9, 0]}"), "bottleneck=0: "),
-        (grid("{bottleneck: '9'}"), "bottleneck='9': "),
-        (grid("{bottleneck: 9.5}"), "bottleneck=9.5: "),
-        (grid("{seed: yes}"), "seed=True: "),
-        (grid("{model: [kan, cnn]}"), "model='cnn': "),
+        ("titel: x\nabout: y\ngrid: []", "titel='x'"),
+        ("titel: x\nabout: y\ngrid: []", "title"),
+        ("title: x\nabout: y", "grid"),
+        ("title: x\nabout: y\ngrid: []", r"grid=\[\]"),
+        ("title: [x]\nabout: y\ngrid: []", r"title=\['x'\]"),
+        ("title: x\nabout: y\nalso: [digits]\ngrid: [{}]", r"also=\['digits'\]"),
+        (grid("{bottlneck: 9}"), "bottlneck=9"),
+        (grid("{}", common="{sed: 9}"), "sed=9"),
+        (grid("{bottleneck: [9, 0]}"), "bottleneck=0"),
+        (grid("{bottleneck: '9'}"), "bottleneck='9'"),
+        (grid("{bottleneck: 9.5}"), r"bottleneck=9\.5"),
+        (grid("{learning_rate: 1e-3}"), "learning_rate='1e-3'"),  # YAML 1.1: a string
+        (grid("{seed: yes}"), "seed=True"),
+        (grid("{seed: []}"), r"seed=\[\]"),
+        (grid("{}", "{model: mlp, seed: []}"), r"seed=\[\]"),
+        (grid("{}", common="{seed: []}"), r"seed=\[\]"),
+        (grid("{model: [kan, cnn]}"), "model='cnn'"),
+        (grid("{model: [kan, mlp], basis: chebyshev}"), "basis=Chebyshev.*model='mlp'"),
+        (grid("{dataset: [digits, mnist]}"), r"dataset=\['digits', 'mnist'\]"),
         (grid("{seed: {a: 1}}"), "grid.0.seed"),
         (grid("kan"), "grid.0="),
         ("title: {x", "line 1"),
-        ("a: b: c", "mapping values are not allowed"),
-        ("- title", "mapping"),
-        ("", "mapping"),
-        ("1: 2", "string"),
+        ("a: b: c", "line 1"),
+        ("- title", ""),
+        ("", ""),
+        ("1: 2", ""),
     ],
 )
-def test_what_is_wrong_with_a_file_is_named_and_so_is_the_file(experiment, text, message):
+def test_what_is_wrong_with_a_file_is_named_and_so_is_the_file(experiment, text, named):
     path = experiment(text)
-    with pytest.raises(ValueError, match=f"(?s){path}: .*{message}"):
+    with pytest.raises(ValueError, match=f"(?s){path}: .*{named}"):
         load_experiment(path)
 
 
 def test_a_missing_file_lists_the_experiments_that_are_there(experiment, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"mnits\.yaml does not exist; there are: none"):
+    with pytest.raises(FileNotFoundError, match=r"mnits\.yaml"):
         load_experiment(tmp_path / "mnits.yaml")
     experiment(grid("{}"), "mnist")
     experiment(grid("{}"), "digits")
-    with pytest.raises(FileNotFoundError, match="there are: digits, mnist"):
+    with pytest.raises(FileNotFoundError, match=r"mnits\.yaml.* digits, mnist"):
         load_experiment(tmp_path / "mnits.yaml")
 
 
@@ -138,24 +156,30 @@ def test_parameters_are_those_of_the_notebook():
 
 def test_names_without_types_are_refused():
     namespace, before = notebook()
-    with pytest.raises(TypeError, match=r"known=\['bottleneck'\] must map each parameter's name"):
+    with pytest.raises(TypeError, match=r"known=\['bottleneck'\]"):
         read_parameters(namespace, before, ["bottleneck"])  # pyright: ignore[reportArgumentType]
 
 
 def test_a_misspelt_parameter_is_an_error_that_suggests_the_one_meant():
     namespace, before = notebook()
     namespace["bottlneck"] = 34  # as papermill assigns it
-    message = r"bottlneck=34 .* \(did you mean 'bottleneck'\?\).* bottleneck, seed, device"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"bottlneck=34 .*'bottleneck'"):
         read_parameters(namespace, before, KNOWN)
 
 
 def test_an_unknown_parameter_is_an_error_though_nothing_is_like_it():
     namespace, before = notebook()
     namespace["xyz"] = 1
-    with pytest.raises(ValueError, match="xyz=1 is not a parameter of this notebook") as caught:
+    with pytest.raises(ValueError, match=r"xyz=1.*bottleneck, seed, device") as caught:
         read_parameters(namespace, before, KNOWN)
-    assert "did you mean" not in str(caught.value)
+    assert "'bottleneck'" not in str(caught.value)  # none is suggested
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", "0"), ("seed", 1.0), ("device", 0)])
+def test_a_parameter_of_another_type_is_named(name, value):
+    namespace, before = notebook()
+    with pytest.raises(TypeError, match=f"{name}={value!r}"):
+        read_parameters(namespace | {name: value}, before, KNOWN)
 
 
 def test_private_names_and_modules_are_no_parameters():
@@ -176,18 +200,3 @@ history = [0.5]
     for size in (9, 34):
         exec(cells.format(size=size), namespace)
         assert namespace["parameters"] == {"bottleneck": size}
-
-
-@pytest.mark.parametrize(
-    ("grid", "message"),
-    [
-        ("[]", "grid"),
-        ("[{dataset: [digits, mnist]}]", "an experiment compares models on one data set"),
-    ],
-    ids=["no runs", "two data sets"],
-)
-def test_an_experiment_has_runs_on_one_data_set(tmp_path, grid, message):
-    path = tmp_path / "e.yaml"
-    path.write_text(f"title: t\nabout: a\ngrid: {grid}\n")
-    with pytest.raises(ValueError, match=message):
-        load_experiment(path)

@@ -50,9 +50,9 @@ def dense(inputs: int, outputs: int) -> int:
         (lambda: conv(MNIST, 9), convolutions(1, 8, 4, 1)),
         (lambda: conv(MNIST, 18), convolutions(1, 8, 4, 2)),
         (lambda: conv(COLOUR, 48), convolutions(3, 32, 8, 3)),
-        (lambda: conv(COLOUR, 32, svhn=True), convolutions(3, 16, 8, 2)),
-        (lambda: conv(COLOUR, 48, svhn=True), convolutions(3, 32, 8, 3)),
-        (lambda: conv(COLOUR, 64, svhn=True), convolutions(3, 64, 8, 4)),
+        (lambda: conv(COLOUR, 32, dataset="svhn"), convolutions(3, 16, 8, 2)),
+        (lambda: conv(COLOUR, 48, dataset="svhn"), convolutions(3, 32, 8, 3)),
+        (lambda: conv(COLOUR, 64, dataset="svhn"), convolutions(3, 64, 8, 4)),
         (lambda: conv(MNIST, 9, width=2.0), convolutions(1, 16, 8, 1)),
         # 28 -> 14 -> 7 -> 4: a last map of 8 x 4 x 4, dense to the code and back
         (
@@ -97,7 +97,7 @@ BUILDERS = {
     "mlp": mlp,
     "conv": conv,
     "wide conv": lambda shape, size: conv(shape, size, 1.5),
-    "conv for svhn": lambda shape, size: conv(shape, size, svhn=True),
+    "conv for svhn": lambda shape, size: conv(shape, size, dataset="svhn"),
 }
 
 
@@ -169,23 +169,26 @@ def test_the_papers_model_is_kan_relu_dense_and_back():
 
 
 @pytest.mark.parametrize(
-    ("build", "message"),
+    ("build", "named"),
     [
-        (lambda: kan(MNIST, 0), "bottleneck=0 must be between 1 and 784"),
-        (lambda: kan_pure(MNIST, 785), r"bottleneck=785 .* \(1, 28, 28\)"),
+        (lambda: kan(MNIST, 0), "bottleneck=0"),
+        (lambda: kan_pure(MNIST, 785), "bottleneck=785"),
         (lambda: mlp(MNIST, -3), "bottleneck=-3"),
         (lambda: conv(MNIST, 1000), "bottleneck=1000"),
-        (lambda: kan(MNIST, 9.5), "bottleneck=9.5 must be an integer"),  # pyright: ignore
-        (lambda: kan(MNIST, True), "bottleneck=True must be an integer"),
-        (lambda: mlp(MNIST, "9"), "bottleneck='9' must be an integer"),  # pyright: ignore
-        (lambda: kan(MNIST, 9, 0), "hidden=0 must be an integer >= 1"),
-        (lambda: mlp(MNIST, 9, 2.0), "hidden=2.0 must be"),  # pyright: ignore
-        (lambda: kan((28, 28), 9), r"shape=\(28, 28\) must be three"),  # pyright: ignore
-        (lambda: conv((0, 8, 8), 9), r"shape=\(0, 8, 8\) must be three positive"),
+        (lambda: kan(MNIST, 9.5), r"bottleneck=9\.5"),  # pyright: ignore
+        (lambda: kan(MNIST, True), "bottleneck=True"),
+        (lambda: mlp(MNIST, "9"), "bottleneck='9'"),  # pyright: ignore
+        (lambda: kan(MNIST, 9, 0), "hidden=0"),
+        (lambda: mlp(MNIST, 9, 2.0), r"hidden=2\.0"),  # pyright: ignore
+        (lambda: kan((28, 28), 9), r"shape=\(28, 28\)"),  # pyright: ignore
+        (lambda: conv((0, 8, 8), 9), r"shape=\(0, 8, 8\)"),
+        (lambda: conv(MNIST, 9, 0.0), r"width=0\.0"),
+        (lambda: conv(MNIST, 9, math.inf), "width=inf"),
+        (lambda: match_parameters(lambda size: mlp(MNIST, 9, size), 0), "target=0"),
     ],
 )
-def test_an_argument_out_of_range_is_named(build, message):
-    with pytest.raises(ValueError, match=message):
+def test_an_argument_out_of_range_is_named(build, named):
+    with pytest.raises(ValueError, match=named):
         build()
 
 
@@ -200,5 +203,5 @@ def test_the_matched_size_is_the_nearest_of_all(target):
 
 
 def test_a_target_out_of_reach_is_an_error():
-    with pytest.raises(ValueError, match="target=5000 is out of reach of size 9"):
+    with pytest.raises(ValueError, match=r"target=5000.* 9"):
         match_parameters(lambda size: torch.nn.Linear(10, size), 5000, largest=9)

@@ -63,12 +63,12 @@ def test_pca_survives_a_round_trip_of_its_state():
 
 
 def test_more_components_than_images_are_refused():
-    with pytest.raises(ValueError, match=r"bottleneck=7 must not exceed .* images, 5"):
+    with pytest.raises(ValueError, match=r"bottleneck=7.* 5"):
         PCA((1, 4, 5), 7).fit(torch.randn(5, 1, 4, 5))
 
 
 def test_a_bottleneck_out_of_range_is_refused():
-    with pytest.raises(ValueError, match="bottleneck=21 must be between 1 and 20"):
+    with pytest.raises(ValueError, match="bottleneck=21"):
         PCA((1, 4, 5), 21)
 
 
@@ -112,9 +112,9 @@ def test_hidden_widens_the_models_that_have_a_hidden_layer():
 
 @pytest.mark.parametrize(
     ("name", "match"),
-    [("kan", False), ("kan-pure", False), ("mlp", False), ("mlp", True), ("conv", False),
-     ("conv", True)],
-)  # fmt: skip
+    [(name, False) for name, spec in MODELS.items() if "output" in spec.options]
+    + [(name, True) for name, spec in MODELS.items() if spec.sized],
+)
 def test_an_output_is_bounded_by_tanh_or_free(name, match):
     options = {"match_parameters": match}
     x = torch.rand(4, 1, 28, 28) * 2 - 1
@@ -134,29 +134,29 @@ def test_an_output_leaves_hidden_activations():
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "message"),
+    ("name", "options", "named"),
     [
-        ("KAN", {}, "model='KAN' must be one of kan, kan-pure, conv, mlp, spline-mlp, pca"),
-        ("conv", {"hidden": 9}, "hidden=9 has no meaning for model='conv'"),
-        ("pca", {"hidden": 9}, "hidden=9 has no meaning for model='pca'"),
-        (
-            "mlp",
-            {"base": "zero"},
-            "base='zero' has no meaning for model='mlp', which has no splines",
-        ),
-        ("conv", {"basis": BSpline(9)}, r"basis=BSpline\(.* has no meaning for model='conv'"),
-        ("mlp", {"hidden": 9, "match_parameters": True}, "hidden=9 .* match_parameters=True"),
-        ("kan", {"match_parameters": True}, "meaning for mlp, spline-mlp and conv, not 'kan'"),
-        ("pca", {"match_parameters": True}, "match_parameters=True .* not 'pca'"),
+        ("KAN", {}, "model='KAN'"),
+        ("kan", {"hiden": 9}, "hiden=9"),
+        ("conv", {"hidden": 9}, "hidden=9.*'conv'"),
+        ("pca", {"hidden": 9}, "hidden=9.*'pca'"),
+        ("mlp", {"base": "zero"}, "base='zero'.*'mlp'"),
+        ("conv", {"basis": BSpline(9)}, r"basis=BSpline\(.*'conv'"),
+        ("mlp", {"hidden": 9, "match_parameters": True}, "hidden=9.*match_parameters=True"),
+        ("mlp", {"match_parameters": 1}, "match_parameters=1"),
+        ("kan", {"match_parameters": True}, "match_parameters=True.*'kan'"),
+        ("pca", {"match_parameters": True}, "match_parameters=True.*'pca'"),
         *(
-            (name, {"separate_scale": False}, f"separate_scale=False .*'{name}', which has no KAN")
+            (name, {"separate_scale": False}, f"separate_scale=False.*'{name}'")
             for name in ("conv", "mlp", "spline-mlp", "pca")
         ),
-        ("mlp", {"separate_scale": "no"}, "separate_scale='no' has no meaning for model='mlp'"),
-        ("pca", {"output": "tanh"}, "output='tanh' has no meaning for model='pca'"),
-        ("kan", {"output": "relu"}, "activation='relu' must be 'tanh' or 'linear'"),
+        ("mlp", {"separate_scale": "no"}, "separate_scale='no'.*'mlp'"),
+        ("mlp", {"separate_scale": "no", "match_parameters": True}, "separate_scale='no'"),
+        ("kan", {"separate_scale": 1}, "separate_scale=1"),
+        ("pca", {"output": "tanh"}, "output='tanh'.*'pca'"),
+        ("kan", {"output": "relu"}, "activation='relu'"),
     ],
 )
-def test_what_has_no_meaning_is_refused(name, options, message):
-    with pytest.raises(ValueError, match=message):
+def test_what_has_no_meaning_is_refused(name, options, named):
+    with pytest.raises(ValueError, match=named):
         build_model(name, (1, 8, 8), 5, **options)

@@ -1,14 +1,19 @@
 """Faster products and passes: only where they are exact, and never past the block."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
-from torch._dynamo.utils import counters
+from torch import nn
+from torch._dynamo import config as dynamo
 
+from kanlib.data import Images, Split
+from kanlib.models.autoencoder import Autoencoder
 from kanlib.models.dense import kan, mlp
 from kanlib.nn import BSpline, GaussianRBF, KANLinear
-from kanlib.nn.features import edge_features
 from kanlib.training import TrainingConfig, cpu, train
 
 
@@ -29,20 +34,44 @@ def amd(monkeypatch, tmp_path):
     return processors
 
 
-def test_products_stay_exact_in_single_precision(amd):
+def product_in(dtype):
+    """A product of float32 matrices whose entries are first put into ``dtype``."""
+    matmul = torch.Tensor.__matmul__
+    return lambda a, b: matmul(a.to(dtype), b.to(dtype)).to(a.dtype)
+
+
+def error_of_a_product():
     a, b = torch.randn(100, 500), torch.randn(500, 100)
     exact = a.double() @ b.double()
-    with cpu.fast_products() as products:
-        error = ((a @ b - exact).abs().max() / exact.abs().max()).item()
-    assert products in ("default", "onednn")
-    assert error < 2e-6
+    return ((a @ b - exact).abs().max() / exact.abs().max()).item()
 
 
-def test_it_is_on_inside_the_block_where_the_probe_finds_it_exact(amd, monkeypatch):
-    monkeypatch.setattr(cpu, "_largest_error", lambda: 6e-7)
+def test_products_stay_exact_in_single_precision(amd):
+    with cpu.fast_products():
+        assert error_of_a_product() < 2e-6
+
+
+def test_it_is_on_inside_the_block_where_products_are_exact(amd, monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "__matmul__", product_in(torch.float64))
     with cpu.fast_products() as products:
         assert products == "onednn"
         assert torch.get_float32_matmul_precision() == "medium"
+
+
+def test_it_is_off_where_products_would_be_short(amd, monkeypatch):
+    exact, short = product_in(torch.float64), product_in(torch.bfloat16)
+
+    def with_matrix_units(a, b):
+        fast = a.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium"
+        return (short if fast else exact)(a, b)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", with_matrix_units)
+    torch.set_float32_matmul_precision("medium")
+    assert error_of_a_product() > 1e-4  # what the probe has to see
+    torch.set_float32_matmul_precision("highest")
+    with cpu.fast_products() as products:
+        assert products == "default"
+        assert error_of_a_product() < 2e-6
 
 
 @pytest.mark.parametrize("processors", ["vendor_id\t: GenuineIntel\n", "CPU part\t: 0xd0c\n", None])
@@ -66,28 +95,6 @@ def test_turned_off_it_touches_nothing(amd, monkeypatch):
             assert products == "default"
 
 
-def test_it_is_off_where_the_probe_finds_shortened_numbers(amd, monkeypatch):
-    monkeypatch.setattr(cpu, "_largest_error", lambda: 3e-3)  # as bfloat16
-    with cpu.fast_products() as products:
-        assert products == "default"
-        assert torch.get_float32_matmul_precision() == "highest"
-
-
-def test_the_probe_would_see_bfloat16(monkeypatch):
-    class Short(torch.Tensor):
-        def __matmul__(self, other):
-            return (self.as_subclass(torch.Tensor).bfloat16() @ other.bfloat16()).float()
-
-    draw = torch.randn
-    monkeypatch.setattr(
-        torch,
-        "randn",
-        lambda *shape, **options: draw(*shape, **options).as_subclass(Short),
-    )
-    monkeypatch.setattr(Short, "double", lambda self: self.as_subclass(torch.Tensor).double())
-    assert cpu._largest_error() > 1e-4
-
-
 def test_an_error_in_the_block_passes_and_the_setting_is_restored(amd):
     with pytest.raises(KeyError), cpu.fast_products():
         raise KeyError
@@ -106,7 +113,7 @@ def test_a_users_own_setting_is_what_is_restored(amd):
 def compiler():
     if not shutil.which("g++"):
         pytest.skip("needs a C++ compiler (Debian: g++)")
-    torch.compiler.reset()  # each process compiles eight forms of a function, then no more
+    torch.compiler.reset()  # what other tests compiled counts towards PyTorch's limit
     yield
     torch.compiler.reset()
 
@@ -124,7 +131,7 @@ def compiler():
     ],
     ids=str,
 )
-def test_compiled_passes_compute_the_same(compiler, basis, base, dtype, separate_scale):
+def test_a_compiled_layer_computes_the_same(compiler, basis, base, dtype, separate_scale):
     layer = KANLinear(6, 3, basis=basis, base=base, separate_scale=separate_scale, dtype=dtype)
     leaves = [torch.randn(6, 9, dtype=dtype).T.requires_grad_(), *layer.parameters()]
 
@@ -132,72 +139,115 @@ def test_compiled_passes_compute_the_same(compiler, basis, base, dtype, separate
         y = apply(layer, leaves[0])
         return [y, *torch.autograd.grad(y.square().sum(), leaves)]
 
+    def apply(layer, x):
+        return layer(x)
+
     expected = output_and_gradients(apply)
-    with cpu.compiled_passes() as passes:
-        assert passes == "compiled"
-        found = output_and_gradients(cpu.compiled(apply))
+    with cpu.compiler(True) as compiled:
+        found = output_and_gradients(compiled(apply))
     rounding = 0.05 if dtype == torch.bfloat16 else None
     torch.testing.assert_close(found, expected, rtol=rounding, atol=rounding)
-
-
-def apply(layer, x):
-    return layer(x)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("model", [kan, mlp])
-def test_compiled_passes_train_the_same(compiler, few_digits, monkeypatch, model):
-    called = []
-    compile_ = cpu._compile
-    monkeypatch.setattr(cpu, "_compile", lambda f: called.append(f.__name__) or compile_(f))
-
-    def errors():
+def test_compiled_training_gives_the_same_losses(compiler, few_digits, model):
+    def losses(compiled):
         torch.manual_seed(0)
-        config = TrainingConfig(epochs=2, batch_size=80)  # the last batch has 32
-        return train(model(few_digits.shape, 4), few_digits, config).test_loss
+        config = TrainingConfig(epochs=2, batch_size=80)
+        history = train(model(few_digits.shape, 4), few_digits, config, compiled=compiled)
+        return history.train_loss + history.test_loss
 
-    expected = errors()
-    assert not called
-    with cpu.compiled_passes():
-        before = counters["stats"]["unique_graphs"]
-        assert errors() == pytest.approx(expected, rel=1e-4)
-    assert called == ["neg", "reconstruction_loss", "reconstruction_loss"]  # asked for per epoch
-    assert counters["stats"]["unique_graphs"] - before == 1  # the full batch's alone
-    with cpu.compiled_passes(enabled=False) as passes:
-        assert passes == "eager"
-        assert errors() == expected
-    assert len(called) == 3
+    expected = losses(compiled=False)
+    assert losses(compiled=True) == pytest.approx(expected, rel=1e-4)
+    assert losses(compiled=False) == expected
 
 
-def test_passes_are_compiled_inside_the_block_alone(compiler):
-    with pytest.raises(KeyError), cpu.compiled_passes():
-        assert cpu.compiled(apply) is not apply
-        raise KeyError
-    assert cpu.compiled(apply) is apply
+class Tells(nn.Module):
+    """Ones where its forward pass is compiled, zeros elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        return 0 * self.unused + torch.full_like(x, float(torch.compiler.is_compiling()))
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_passes_are_compiled_for_each_size(compiler):
-    sizes = range(1, 10)  # by itself, PyTorch makes 8 forms at most
-    with cpu.compiled_passes():
-        before = counters["stats"]["unique_graphs"]
-        for size in sizes:
-            cpu.compiled(edge_features)(torch.zeros(2, size), BSpline(size, 1), "zero")
-    assert counters["stats"]["unique_graphs"] - before == len(sizes)
+def test_training_compiles_full_batches_alone_and_only_when_asked_to(compiler):
+    split = Split(torch.zeros(20, 1, 2, 2), torch.zeros(20, dtype=torch.int64))
+    images = Images("black", split, split, ("0",), "")
+    config = TrainingConfig(epochs=1, batch_size=8)  # two full batches, and four images
+
+    def losses(**options):
+        history = train(Autoencoder(nn.Identity(), Tells()), images, config, **options)
+        return history.train_loss + history.test_loss
+
+    assert cpu.passes_of(True) == "compiled" and cpu.passes_of(False) == "eager"
+    assert losses() == [0, 0]
+    assert losses(compiled=True) == pytest.approx([2 / 3, 0])
+    assert losses(compiled=False) == [0, 0]
 
 
-def test_without_a_compiler_passes_stay_eager(monkeypatch):
-    def compile_(function, **options):
-        def fail(*_):
-            raise RuntimeError("No working C++ compiler found")
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_every_model_of_a_process_is_compiled(compiler):
+    models = [nn.Sequential(*(Tells() for _ in range(depth))) for depth in range(1, 11)]
+    x = torch.zeros(2, 3)
+    with cpu.compiler(True) as compiled:  # by itself, PyTorch compiles 8 forms at most
+        function = compiled(lambda model: model(x))
+        assert all(function(model).all() for model in models)
 
-        return fail
 
-    cpu._compile.cache_clear()
-    monkeypatch.setattr(torch, "compile", compile_)
-    with cpu.compiled_passes() as passes:
-        assert passes == "eager"
-        assert cpu.compiled(edge_features) is edge_features
-    cpu._compile.cache_clear()
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_compiler_is_left_as_it_was(compiler):
+    before = dynamo.get_config_copy()
+    with pytest.raises(KeyError), cpu.compiler(True):
+        assert dynamo.get_config_copy() != before
+        raise KeyError
+    assert dynamo.get_config_copy() == before
+
+
+TRAIN = """
+import torch
+from kanlib.data import load_images
+from kanlib.models.dense import mlp
+from kanlib.training import TrainingConfig, cpu, train
+images, losses = load_images("digits"), []
+for compiled in (False, True):
+    torch.manual_seed(0)
+    model = mlp(images.shape, 4)
+    losses += train(model, images, TrainingConfig(epochs=1), compiled=compiled).train_loss
+print(cpu.passes_of(True), losses[0] == losses[1])
+"""
+
+
+@pytest.mark.slow
+def test_without_a_compiler_training_stays_eager(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN],
+        env=os.environ | {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["eager", "True"]
+
+
+def test_a_switch_is_a_bool():
+    with pytest.raises(TypeError, match="compiled='false'"):
+        cpu.passes_of("false")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_device_is_named_in_words():
+    capability = torch.backends.cpu.get_cpu_capability()
+    assert cpu.device_name("cpu") == cpu.device_name(torch.device("cpu")) == f"cpu ({capability})"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_has_its_own_name():
+    assert cpu.device_name("cuda") == torch.cuda.get_device_name()

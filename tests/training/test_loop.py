@@ -184,40 +184,36 @@ def test_a_loss_that_is_nan_stops_training_and_names_epoch_and_step():
     with pytest.raises(TrainingDiverged) as caught:
         train(model, images_of(pixels), TrainingConfig(batch_size=1))
     step = 1 + next(i for i, batch in enumerate(recorder.batches) if batch.min() < 0)
-    assert f"became nan at epoch 1, step {step} of 4" in str(caught.value)
+    assert f"nan at epoch 1, step {step} of 4" in str(caught.value)
     assert "learning_rate below 0.001" in str(caught.value)
 
 
 def test_a_learning_rate_that_is_too_large_stops_training_and_is_named():
     model = Autoencoder(nn.Identity(), Constant())
     config = TrainingConfig(learning_rate=1e30, batch_size=1)
-    with pytest.raises(TrainingDiverged, match=r"became inf at epoch 1, step 2 of 2; .*1e\+30"):
+    with pytest.raises(TrainingDiverged, match=r"inf at epoch 1, step 2 of 2.*1e\+30"):
         train(model, images_of(torch.ones(2, 1, 1, 1)), config)
 
 
 def test_the_last_step_of_an_epoch_is_not_too_late_to_diverge():
     model = Autoencoder(nn.Identity(), Constant())
     config = TrainingConfig(learning_rate=1e30, batch_size=2, epochs=1)
-    with pytest.raises(
-        TrainingDiverged, match=r"the test error became inf after epoch 1; .*1e\+30"
-    ):
+    with pytest.raises(TrainingDiverged, match=r"test error became inf .*1e\+30"):
         train(model, images_of(torch.ones(2, 1, 1, 1)), config)
 
 
 def test_training_leaves_cudnn_on(few_digits):
     model, seen = build_model("mlp", few_digits.shape, 5), []
-    train(
-        model, few_digits, TrainingConfig(epochs=1),
-        on_step=lambda *_: seen.append(torch.backends.cudnn.enabled),
-    )  # fmt: skip
+    config = TrainingConfig(epochs=1)
+    train(model, few_digits, config, on_step=lambda *_: seen.append(torch.backends.cudnn.enabled))
     assert set(seen) == {torch.backends.cudnn.enabled}
 
 
 def test_refining_needs_a_grid_and_an_epoch_on_each():
     mlp = build_model("mlp", (1, 1, 1), 1)
-    with pytest.raises(ValueError, match="refine='finer' must be None for a model without a KAN"):
+    with pytest.raises(ValueError, match="refine='finer'"):
         train(mlp, images_of(torch.ones(2, 1, 1, 1)), TrainingConfig(refine="finer"))
-    with pytest.raises(ValueError, match="epochs=1 must be >= 2 with refine='longer'"):
+    with pytest.raises(ValueError, match=r"epochs=1 .*refine='longer'"):
         TrainingConfig(epochs=1, refine="longer")
 
 
@@ -240,24 +236,28 @@ def test_presets_are_those_of_the_paper_and_of_its_authors(name, model, dataset,
     assert (config.epochs, config.batch_size, config.decay) == (10, 64, 0.8)
 
 
-def test_an_unknown_preset_is_an_error():
-    with pytest.raises(ValueError, match="preset='text' must be one of paper, authors"):
+def test_an_unknown_preset_or_model_is_an_error():
+    with pytest.raises(ValueError, match="preset='text'"):
         preset("text", "kan", "mnist")
+    with pytest.raises(ValueError, match="model='KAN'"):
+        preset("paper", "KAN", "mnist")
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "rule"),
+    ("name", "values"),
     [
-        ("learning_rate", (0.0, -1.0, math.inf, math.nan), "positive and finite"),
-        ("weight_decay", (-1e-9, math.inf, math.nan), "finite and >= 0"),
-        ("epochs", (0, -1, 1.5, True), "an integer >= 1"),
-        ("batch_size", (0, 2.0, True), "an integer >= 1"),
-        ("decay", (0.0, 1.1, math.nan), r"in \(0, 1\]"),
+        ("learning_rate", (0.0, -1.0, math.inf, math.nan, "1e-3", True)),
+        ("weight_decay", (-1e-9, math.inf, math.nan, None)),
+        ("epochs", (0, -1, 1.5, True)),
+        ("batch_size", (0, 2.0, True)),
+        ("decay", (0.0, 1.1, math.nan)),
+        ("refine", ("coarser", True)),
+        ("momentum", (0.9,)),
     ],
 )
-def test_settings_out_of_range_are_named(name, values, rule):
+def test_settings_out_of_range_are_named(name, values):
     for value in values:
-        with pytest.raises(ValueError, match=f"TrainingConfig: {name}={value!r} must be {rule}"):
+        with pytest.raises(ValueError, match=f"{name}={value!r}"):
             TrainingConfig(**{name: value})
 
 
@@ -265,8 +265,8 @@ def test_a_fresh_history_is_empty():
     assert History() == History([], [], 0.0, 0)
 
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="needs a CUDA device"))]  # fmt: skip
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+DEVICES = ["cpu", pytest.param("cuda", marks=NO_GPU)]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -277,6 +277,7 @@ def test_every_model_trains_and_is_scored_on_any_device(few_digits, name, device
     before = evaluate(run.build_model(images.shape), few_digits)
     train(model, images, run.training(), seed=run.seed, on_step=steps)
     after = evaluate(model, images)
-    assert after.test_mse < before.test_mse
+    assert isinstance(after["test_mse"], float) and isinstance(before["test_mse"], float)
+    assert after["test_mse"] < before["test_mse"]
     taken = 0 if name == "pca" else 2 * 3  # epochs, batches of 64
     assert len(steps.arrays().get("step_loss", ())) == taken

@@ -1,0 +1,113 @@
+"""Run a run: the one place where a model is trained for a record."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kanlib.data.datasets import Images
+from kanlib.experiments.environment import environment
+from kanlib.experiments.record import SCHEMA, Arrays, Record, save_record
+from kanlib.experiments.run import Run
+from kanlib.experiments.weights import pack
+from kanlib.models.autoencoder import Autoencoder
+from kanlib.training.cpu import fast_products, passes_of
+from kanlib.training.diagnostics import (
+    EVERY,
+    StepLog,
+    coverage_array,
+    dead_units,
+    picture_arrays,
+)
+from kanlib.training.evaluation import check_images, evaluate
+from kanlib.training.loop import train
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of a run.
+
+    Attributes:
+        record: all numbers.
+        arrays: for pictures, by name: see ``picture_arrays``; step_loss and gradient_norm,
+            (entries,); coverage_before and coverage_after, (KAN layers, 3); dead_units,
+            (ReLU layers,).
+        model: trained.
+    """
+
+    record: Record
+    arrays: Arrays
+    model: Autoencoder
+
+    def save(self, results_dir: str | Path) -> "Result":
+        """Keep record, arrays and weights in files; the result's record then has its path.
+
+        Args:
+            results_dir: folder that holds runs/; made if missing.
+
+        Raises:
+            OSError: a file could not be written; what was there before is untouched.
+        """
+        run, shape = self.record.run, self.record.shape
+        assert shape is not None  # as ``execute`` wrote it
+        weights = pack(self.model, run, shape)
+        return replace(self, record=save_record(self.record, results_dir, self.arrays, weights))
+
+
+def execute(
+    run: Run,
+    images: Images,
+    *,
+    fast_cpu: bool = False,
+    compiled: bool = False,
+    log_every: int = EVERY,
+) -> Result:
+    """Build the model of a run, train it, measure it.
+
+    Args:
+        run: what to do.
+        images: its data set, on the device to compute on.
+        fast_cpu: take the faster library of products on a CPU (see ``kanlib.training.cpu``).
+        compiled: train by compiled code (see there).
+        log_every: steps between two entries of the log of the steps, >= 1.
+
+    Returns:
+        The record, arrays and trained model; nothing is written.
+
+    Raises:
+        ValueError: ``images`` are another data set than the run's, do not fit the model, or cannot
+            be measured.
+        TrainingDiverged: a loss became infinite or NaN.
+    """
+    if images.name != run.dataset:
+        raise ValueError(f"images={images.name!r} must be the data set of the run, {run.dataset!r}")
+    start = time.perf_counter()
+    device = images.train.images.device
+    made_by = environment(device)  # what is committed while the run trains is not what it runs
+    model = run.build_model(images.shape).to(device)
+    check_images(model, images)
+    steps, before = StepLog(log_every), coverage_array(model, images)
+    passes = passes_of(compiled)
+    with fast_products(fast_cpu and device.type == "cpu") as products:
+        history = train(
+            model, images, run.training(), seed=run.seed, on_step=steps, compiled=compiled
+        )
+        evaluation = evaluate(model, images)
+    arrays = picture_arrays(model, images) | steps.arrays() | {"coverage_before": before}
+    arrays |= {
+        "coverage_after": coverage_array(model, images),
+        "dead_units": dead_units(model, images),
+    }
+    record = Record(
+        schema_version=SCHEMA,
+        run=run,
+        training=run.training(),
+        evaluation=evaluation,
+        history=history,
+        classes=images.classes,
+        data_fingerprint=images.fingerprint,
+        shape=images.shape,
+        wall_seconds=time.perf_counter() - start,
+        step_log_every=log_every,
+        environment=made_by.model_copy(update={"products": products, "passes": passes}),
+    )
+    return Result(record, arrays, model)

@@ -1,0 +1,87 @@
+"""Trained weights as files: safetensors, which run no code when they are read."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load as unpack
+from safetensors.torch import save
+
+from kanlib.experiments.record import Record, load_record
+from kanlib.experiments.run import Run
+from kanlib.models.autoencoder import Autoencoder, Shape
+from kanlib.nn.grids import refine_model
+
+_ORIGIN = "kanlib"  # the entry of the file's metadata that says where the weights come from
+_CURE = "train it again: kanlib.experiments.execute(run, images).save(results_dir)"
+
+
+def pack(model: Autoencoder, run: Run, shape: Shape) -> bytes:
+    """The content of a file that holds all that ``load`` needs.
+
+    Args:
+        model: trained.
+        run: that it comes from.
+        shape: (C, H, W) of its images.
+    """
+    # Clones, as the format refuses tensors that share memory: those of tied layers.
+    state = model.state_dict()
+    tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
+    # One entry: the format keeps several in an order that changes, and with it the file's hash.
+    return save(tensors, {_ORIGIN: json.dumps({"run": run.model_dump(), "shape": shape})})
+
+
+def load(record: Record | str | Path) -> Autoencoder:
+    """The trained model of a record, in eval mode, on the CPU.
+
+    Args:
+        record: read or saved, or its path; or the path of a file of weights (.safetensors), which
+            is then taken as it is: only a record says which weights are its own.
+
+    Raises:
+        FileNotFoundError: there is no record, or its weights are not there; says what to do.
+        ValueError: the file of weights is damaged, or is another than the record names; or the
+            path is of neither kind of file.
+    """
+    if isinstance(record, Record):
+        return _load_named(record)
+    path = Path(record)
+    if path.suffix == ".json":
+        return _load_named(load_record(path))
+    if path.suffix != ".safetensors":
+        raise ValueError(f"record={str(path)!r} must end in .json or .safetensors")
+    return _unpack(path, path.read_bytes())
+
+
+def _load_named(record: Record) -> Autoencoder:
+    """The model of a record, if the weights are those that it names."""
+    if not has_weights(record) or record.weights is None:
+        raise FileNotFoundError(f"the weights of {record.path} are not there; {_CURE}")
+    path = record.path.with_name(record.weights.file)
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != record.weights.sha256:
+        raise ValueError(f"{path} is not the file that {record.path} names; {_CURE}")
+    return _unpack(path, content)
+
+
+def _unpack(path: Path, content: bytes) -> Autoencoder:
+    try:
+        tensors = unpack(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        if _ORIGIN not in header.get("__metadata__", {}):
+            raise ValueError("it does not say of which run")
+        origin = json.loads(header["__metadata__"][_ORIGIN])
+        run = Run(**origin["run"])
+        model = run.build_model(tuple(origin["shape"]))
+        if run.refine:
+            refine_model(model, run.refine)
+        model.load_state_dict(tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} does not hold the weights of a run: {error}; {_CURE}") from error
+    return model.eval()
+
+
+def has_weights(record: Record) -> bool:
+    """Whether the weights that a record names are there."""
+    return record.weights is not None and record.path.with_name(record.weights.file).exists()

@@ -1,0 +1,60 @@
+"""Checked values: pydantic models that refuse what does not fit, in one line a field."""
+
+import reprlib
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+_SHORT = reprlib.Repr()  # the value of an error may be as large as a file makes it
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxstring = 2, 3, 80
+
+
+class Checked(BaseModel):
+    """Frozen, named values, each of its type and in its range."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        revalidate_instances="always",  # else a NaN in a metric is found only when read again
+    )
+
+
+class Settings(Checked):
+    """Values that people choose; what is wrong with them is said in one line.
+
+    Raises:
+        ValueError: a value is unknown, of the wrong type or out of range; names all such values.
+    """
+
+    # Not in Checked: what has an __init__ of its own cannot read tuples from JSON.
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ValueError(explain(error, list(type(self).model_fields))) from None
+
+
+def explain(error: ValidationError, known: list[str]) -> str:
+    """What is wrong, a field a line: its name, its value, the rule.
+
+    Args:
+        error: as pydantic raises it.
+        known: names that may be given; [] if a file's reader has no use for them.
+    """
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            line = f"{name}={_SHORT.repr(problem['input'])} is not a known name"
+            line += f"; the known ones are {', '.join(known)}" if known else ""
+        elif problem["type"] == "value_error":  # our own: it names what it is about
+            line = f"{name}: " if name else ""
+            line += str(problem.get("ctx", {})["error"])
+        elif problem["type"] == "missing" or not name:
+            line = f"{name or 'the file'}: {problem['msg']}"
+        else:
+            line = f"{name}={_SHORT.repr(problem['input'])}: {problem['msg']}"
+        lines.append(line)
+    return "; ".join(lines)

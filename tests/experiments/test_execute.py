@@ -1,0 +1,164 @@
+"""``execute``: record, arrays and model agree, and nothing is written before it is asked for."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kanlib.data import Images, Split
+from kanlib.experiments import Run, execute, load, load_arrays, load_record
+from kanlib.training import METRICS, evaluate, reconstruction_error
+
+RUNS = [
+    Run(epochs=2, bottleneck=3),
+    Run(model="pca"),
+    Run(model="mlp", epochs=1, match_parameters=True, bottleneck=3),
+    Run(model="kan-pure", epochs=2, bottleneck=3, refine="longer"),
+]
+
+
+def numbers(result: Any) -> dict[str, Any]:
+    """What must be equal between two equal runs: all but times and memory."""
+    whole = result.record.model_dump(exclude={"wall_seconds", "environment"})
+    del whole["history"]["seconds"], whole["history"]["peak_memory"]
+    return whole
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.model)
+def test_record_arrays_and_model_agree(few_digits: Images, run: Run):
+    result = execute(run, few_digits)
+    record, arrays, model = result.record, result.arrays, result.model
+    assert record.run == run
+    assert record.training == run.training()
+    assert record.evaluation == evaluate(model, few_digits)
+    assert record.evaluation.keys() == METRICS.keys()
+    test_mse = reconstruction_error(model, few_digits.test.images)
+    assert record.evaluation["test_mse"] == test_mse
+    assert (record.classes, record.shape) == (few_digits.classes, few_digits.shape)
+    assert record.data_fingerprint == few_digits.fingerprint
+    assert record.weights is None
+    with torch.inference_mode():
+        made = model(torch.from_numpy(arrays["originals"]))
+    assert np.array_equal(arrays["reconstructions"], made)
+    if run.model == "pca":
+        assert record.history.train_loss == []
+        assert "step_loss" not in arrays
+    else:
+        assert len(record.history.train_loss) == run.epochs
+        assert record.history.test_loss[-1] == pytest.approx(test_mse, rel=1e-12)
+
+
+def test_the_same_run_gives_the_same_numbers_and_another_seed_gives_others(few_digits: Images):
+    run = Run(epochs=1, bottleneck=3)
+    first, again = execute(run, few_digits), execute(run, few_digits)
+    assert numbers(first) == numbers(again)
+    assert first.arrays.keys() == again.arrays.keys()
+    for name, array in first.arrays.items():
+        assert np.array_equal(array, again.arrays[name]), name
+    for name, tensor in first.model.state_dict().items():
+        assert torch.equal(tensor, again.model.state_dict()[name]), name
+    other = execute(Run(epochs=1, bottleneck=3, seed=1), few_digits)
+    assert other.record.evaluation["test_mse"] != first.record.evaluation["test_mse"]
+
+
+def test_steps_are_logged_as_often_as_asked(few_digits: Images):
+    run = Run(epochs=2, bottleneck=3)  # 192 images, 64 a step
+    every = {n: execute(run, few_digits, log_every=n) for n in (1, 4)}
+    assert {n: len(result.arrays["step_loss"]) for n, result in every.items()} == {1: 6, 4: 2}
+    assert {n: result.record.step_log_every for n, result in every.items()} == {1: 1, 4: 4}
+    assert np.array_equal(every[4].arrays["step_loss"], every[1].arrays["step_loss"][::4])
+    with pytest.raises(ValueError, match="every=0"):
+        execute(run, few_digits, log_every=0)
+
+
+def doubled(images: Images) -> Images:
+    """As numpy would have made them: float64."""
+    train, test = (Split(s.images.double(), s.labels) for s in (images.train, images.test))
+    return replace(images, train=train, test=test)
+
+
+def larger(images: Images) -> Images:
+    """The test images with one row more than those to train on."""
+    pixels = torch.nn.functional.pad(images.test.images, (0, 0, 0, 1))
+    return replace(images, test=Split(pixels, images.test.labels))
+
+
+def spoilt(images: Images) -> Images:
+    """One pixel that is NaN."""
+    pixels = images.train.images.clone()
+    pixels[5, 0, 2, 2] = torch.nan
+    return replace(images, train=Split(pixels, images.train.labels))
+
+
+@pytest.mark.parametrize(
+    ("run", "change", "named"),
+    [
+        (Run(dataset="mnist"), lambda images: images, "images='digits'.*'mnist'"),
+        (Run(bottleneck=65), lambda images: images, "bottleneck=65"),
+        (Run(), doubled, "images.train.*float64"),
+        (Run(model="mlp"), doubled, "images.train.*float64"),
+        (Run(), larger, r"images.test.*\(60, 1, 9, 8\)"),
+        (Run(), spoilt, "images.train.*NaN"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_training(
+    few_digits, monkeypatch, run, change, named
+):
+    def trained(*_: object, **__: object) -> None:
+        raise AssertionError("it was trained")
+
+    monkeypatch.setattr("torch.optim.AdamW.step", trained)
+    with pytest.raises(ValueError, match=named):
+        execute(run, change(few_digits))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_nothing_is_written_until_it_is_saved(few_digits: Images, here: Path):
+    result = execute(Run(epochs=1, bottleneck=3), few_digits)
+    assert list(here.iterdir()) == []
+    with pytest.raises(ValueError, match="bottleneck=3"):
+        _ = result.record.path
+    result.save("results")
+    assert [path.name for path in here.iterdir()] == ["results"]
+
+
+def test_what_is_saved_is_the_record_its_arrays_and_its_weights(few_digits: Images, tmp_path: Path):
+    run = Run(epochs=1, bottleneck=3)
+    result = execute(run, few_digits).save(tmp_path)
+    assert result.record.path == run.path(tmp_path)
+    assert load_record(run.path(tmp_path)) == result.record
+    loaded = load_arrays(result.record)
+    assert loaded.keys() == result.arrays.keys()
+    for name, array in result.arrays.items():
+        assert np.array_equal(loaded[name], array), name
+    weights = result.record.weights
+    assert weights is not None
+    content = result.record.path.with_name(weights.file).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == weights.sha256
+    state = load(result.record).state_dict()
+    for name, tensor in result.model.state_dict().items():
+        assert torch.equal(tensor, state[name]), name
+
+
+def test_the_images_that_are_pictured_are_stored_once(few_digits: Images, tmp_path: Path):
+    for run in (Run(model="pca"), Run(model="pca", bottleneck=3), Run(epochs=1, bottleneck=2)):
+        record = execute(run, few_digits).save(tmp_path).record
+        with np.load(record.path.with_suffix(".npz")) as file:
+            assert "originals" not in file
+        assert len(load_arrays(record)["originals"]) == len(few_digits.classes)
+    assert len(list((tmp_path / "runs" / "digits").glob("*.npz"))) == 1
+
+
+def test_a_run_that_is_saved_again_has_the_same_weights(few_digits: Images, tmp_path: Path):
+    saved = [execute(Run(epochs=1, bottleneck=2), few_digits).save(tmp_path) for _ in range(2)]
+    assert saved[0].record.weights == saved[1].record.weights

@@ -1,0 +1,257 @@
+"""Weights as files: the model that was trained, or an error that names the file."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from records import ARRAYS, make_record
+from safetensors import safe_open
+from safetensors.torch import save as pack_tensors
+from torch import Tensor, nn
+
+import kanlib
+from kanlib import MODELS, KANLinear
+from kanlib.data import Images
+from kanlib.experiments import Run, execute, has_weights, load, load_record, save_record
+from kanlib.experiments.weights import pack
+from kanlib.models import Autoencoder
+from kanlib.models.registry import ModelSpec
+from kanlib.nn.bases import BASES
+
+SHAPE = (1, 8, 8)
+RUNS = [
+    *(Run(model=name, bottleneck=3) for name in MODELS),
+    *(Run(model=name, bottleneck=3, hidden=6) for name in ("kan", "kan-pure", "mlp", "spline-mlp")),
+    *(Run(model="kan-pure", bottleneck=3, basis=name) for name in BASES),
+    *(Run(model="spline-mlp", bottleneck=3, basis=name) for name in BASES),
+    Run(bottleneck=3, grid_size=2, spline_order=2, grid_range=1.5, base="zero"),
+    Run(bottleneck=3, basis="gaussian-rbf", grid_size=4, grid_range=1.0, base="identity"),
+    Run(bottleneck=3, basis="chebyshev", degree=2, separate_scale=False),
+    Run(bottleneck=3, refine="finer"),
+    Run(model="kan-pure", bottleneck=3, refine="longer", spline_order=2),
+    Run(model="conv", bottleneck=3, match_parameters=True, output="linear"),
+    Run(model="mlp", bottleneck=3, match_parameters=True, separate_scale=False),
+    Run(model="kan", bottleneck=3, output="tanh"),
+]
+
+
+def short(run: Run) -> str:
+    """What sets a run of these tests apart."""
+    return ",".join([run.model, *(f"{k}={v}" for k, v in run.changes().items())])
+
+
+@pytest.mark.parametrize("run", RUNS, ids=short)
+def test_a_model_comes_back_bit_for_bit(run, few_digits: Images, tmp_path: Path):
+    run = Run(**run.model_dump() | {"epochs": 2})
+    result = execute(run, few_digits).save(tmp_path)
+    state = torch.get_rng_state()
+    model = load(result.record)
+    assert torch.equal(torch.get_rng_state(), state)
+    trained = result.model.state_dict()
+    assert model.state_dict().keys() == trained.keys()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, trained[name]), name
+    pixels = few_digits.test.images
+    with torch.inference_mode():
+        assert torch.equal(model(pixels), result.model(pixels))
+    assert not model.training
+    layers = [(m.basis, m.base) for m in model.modules() if isinstance(m, KANLinear)]
+    assert layers == [(m.basis, m.base) for m in result.model.modules() if isinstance(m, KANLinear)]
+
+
+@pytest.fixture(scope="module")
+def saved(few_digits: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of a record with weights; tests that change its files copy them."""
+    return execute(Run(model="pca"), few_digits).save(tmp_path_factory.mktemp("saved")).record.path
+
+
+@pytest.fixture
+def copy(saved: Path, tmp_path: Path) -> Path:
+    """A copy of that record, and of its weights."""
+    for path in (saved, saved.with_suffix(".safetensors")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path / saved.name
+
+
+def test_a_model_is_loaded_by_its_record_by_a_path_or_by_the_file_of_its_weights(saved: Path):
+    weights = saved.with_suffix(".safetensors")
+    models = [kanlib.load(way) for way in (load_record(saved), saved, str(saved), weights)]
+    for model in [*models, kanlib.load(str(weights))]:
+        assert torch.equal(model.get_parameter("mean"), models[0].get_parameter("mean"))
+
+
+def test_a_file_of_weights_can_be_used_apart_from_its_record(copy: Path, saved: Path):
+    alone = copy.with_suffix(".safetensors").rename(copy.parent / "mine.safetensors")
+    assert torch.equal(load(alone).get_parameter("mean"), load(saved).get_parameter("mean"))
+
+
+def test_a_record_with_its_files_can_be_moved_to_another_folder(copy: Path):
+    assert has_weights(load_record(copy))
+    assert isinstance(load(copy), Autoencoder)
+
+
+def test_an_older_record_has_no_weights_and_says_what_to_do(tmp_path: Path):
+    record = save_record(make_record(Run()), tmp_path, ARRAYS)
+    assert not has_weights(record)
+    for way in (record, record.path):
+        with pytest.raises(FileNotFoundError, match="execute") as caught:
+            load(way)
+        assert str(record.path) in str(caught.value)
+
+
+def test_weights_that_are_gone_are_missed(copy: Path):
+    copy.with_suffix(".safetensors").unlink()
+    assert not has_weights(load_record(copy))
+    with pytest.raises(FileNotFoundError, match="execute") as caught:
+        load(copy)
+    assert str(copy) in str(caught.value)
+
+
+def test_a_record_that_lies_nowhere_is_not_loaded():
+    with pytest.raises(ValueError, match="seed=7"):
+        load(make_record(Run(seed=7)))
+
+
+@pytest.mark.parametrize("name", ["no.json", "no.safetensors"])
+def test_a_path_without_a_file_is_named(tmp_path: Path, name: str):
+    with pytest.raises(FileNotFoundError, match=name):
+        load(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["", "arrays.npz", "model.pt", "model.pkl"])
+def test_a_path_of_another_kind_is_named(tmp_path: Path, name: str):
+    with pytest.raises(ValueError, match="record=") as caught:
+        load(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def refused(record: Path, weights: Path) -> None:
+    """By the record or alone: a ValueError that names the file of weights."""
+    for way in (record, weights):
+        with pytest.raises(ValueError) as caught:
+            load(way)
+        assert str(weights) in str(caught.value)
+
+
+@pytest.mark.parametrize("length", [0, 5, 8, 100, -1])
+def test_truncated_weights_are_refused(copy: Path, length: int):
+    weights = copy.with_suffix(".safetensors")
+    weights.write_bytes(weights.read_bytes()[:length])
+    refused(copy, weights)
+
+
+def test_one_changed_bit_is_noticed_by_the_record(copy: Path):
+    weights = copy.with_suffix(".safetensors")
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(ValueError) as caught:
+        load(copy)
+    assert str(weights) in str(caught.value)
+
+
+def test_weights_of_another_run_are_not_taken(copy: Path, few_digits: Images, tmp_path: Path):
+    other = execute(Run(model="pca", bottleneck=7), few_digits).save(tmp_path / "other").record
+    weights = copy.with_suffix(".safetensors")
+    weights.write_bytes(other.path.with_suffix(".safetensors").read_bytes())
+    with pytest.raises(ValueError) as caught:
+        load(copy)
+    assert str(weights) in str(caught.value)
+
+
+GOOD = {"components": torch.zeros(8, 64), "mean": torch.zeros(64)}
+
+
+def origin(shape: object = SHAPE, **run: object) -> dict[str, str]:
+    """What a file of weights says of itself."""
+    whole = Run(model="pca").model_dump() | run
+    return {"kanlib": json.dumps({"run": whole, "shape": shape})}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "metadata"),
+    [
+        (GOOD, None),
+        (GOOD, {"format": "pt"}),
+        (GOOD, {"kanlib": "PCA"}),
+        (GOOD, {"kanlib": "[]"}),
+        (GOOD, {"kanlib": "{}"}),
+        (GOOD, {"kanlib": '{"run": 1, "shape": [1, 8, 8]}'}),
+        (GOOD, origin(colour="red")),
+        (GOOD, origin(model="GAN")),
+        (GOOD, origin(shape=(8, 8))),
+        (GOOD, origin(shape=8)),
+        (GOOD, origin(shape=(1, 9, 9))),
+        (GOOD, origin(model="kan")),
+        (GOOD, origin(bottleneck=65)),
+        ({"mean": torch.zeros(64)}, origin()),
+        (GOOD | {"more": torch.zeros(1)}, origin()),
+    ],
+)
+def test_foreign_weights_are_refused(tmp_path: Path, tensors, metadata):
+    path = tmp_path / "foreign.safetensors"
+    path.write_bytes(pack_tensors(tensors, metadata))
+    with pytest.raises(ValueError) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+
+
+class Trap:
+    """Does harm when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("harm"),)
+
+
+@pytest.mark.parametrize("write", [pickle.dump, torch.save])
+def test_no_pickle_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copy: Path, write):
+    monkeypatch.chdir(tmp_path)
+    weights = copy.with_suffix(".safetensors")
+    with weights.open("wb") as file:
+        write(Trap(), file)
+    refused(copy, weights)
+    assert not Path("harm").exists()
+
+
+def test_the_file_says_of_which_run_and_shape_it_is(saved: Path):
+    with safe_open(saved.with_suffix(".safetensors"), "pt") as file:  # as others read it
+        said = json.loads(file.metadata()["kanlib"])
+        assert set(file.keys()) == {"components", "mean"}
+    assert Run(**said["run"]) == load_record(saved).run
+    assert said["shape"] == list(SHAPE)
+
+
+def test_the_same_model_makes_the_same_file():
+    run = Run(model="mlp", bottleneck=3)
+    assert len({pack(run.build_model(SHAPE), run, SHAPE) for _ in range(8)}) == 1
+
+
+def test_layers_that_share_a_weight_share_it_no_less_after_a_round_trip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.there = nn.Linear(64, 64, bias=False)
+            self.back = nn.Linear(64, 64, bias=False)
+            self.back.weight = self.there.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.back(self.there(x))
+
+    def tied(shape, bottleneck):
+        code = nn.Sequential(nn.Flatten(), Twice(), nn.Linear(64, bottleneck))
+        return Autoencoder(code, nn.Sequential(nn.Linear(bottleneck, 64), nn.Unflatten(1, shape)))
+
+    monkeypatch.setitem(MODELS, "tied", ModelSpec("tied", tied))
+    run = Run(model="tied")
+    model, path = run.build_model(SHAPE), tmp_path / "tied.safetensors"
+    with torch.no_grad():
+        model.get_parameter("encoder.1.there.weight").add_(1)
+    path.write_bytes(pack(model, run, SHAPE))
+    images, loaded = torch.rand(3, *SHAPE), load(path)
+    assert torch.equal(loaded(images), model(images))
+    there, back = (loaded.get_parameter(f"encoder.1.{name}.weight") for name in ("there", "back"))
+    assert there is back
