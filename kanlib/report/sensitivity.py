@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kanlib.experiments.record import load_arrays
+from kanlib.experiments.frames import to_frame
+from kanlib.experiments.record import Record, load_arrays
 from kanlib.experiments.run import Run
 from kanlib.report import statistics
 
@@ -20,55 +21,50 @@ def changes(run: Run, base: Run) -> dict[str, Any]:
     return {name: value for name, value in ours.items() if value != theirs[name]}
 
 
-def effects(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFrame:
+def effects(records: Sequence[Record], base: Run) -> pd.DataFrame:
     """What each change does to the test error, paired over seeds.
 
     Args:
-        records: as ``kanlib.experiments.load_records`` returns for ``runs``.
-        runs: in the order of ``records``; those that change nothing must be among them.
+        records: those of runs that change nothing must be among them.
         base: the run around which settings are changed; its seed does not matter.
 
     Returns:
         One row for each set of changes, in order of appearance: setting (names of what was changed,
         "+" between, or UNCHANGED), value (as text), seeds, test_mse, test_mse_sd, difference (to
         the unchanged runs: mean over the seeds in common), low and high (its 95% interval,
-        Student's t), verdict ("better", "worse", "undecided"; NOTHING for the unchanged and for one
-        seed), knn_accuracy, parameters.
+        Student's t), verdict (see ``statistics.Comparison``; NOTHING for the unchanged),
+        knn_accuracy, parameters.
 
     Raises:
         ValueError: no run is unchanged.
     """
-    named: Any = records.assign(_change=[_describe(changes(run, base)) for run in runs])
+    described = [_describe(changes(record.run, base)) for record in records]
+    named: Any = to_frame(records).assign(_change=described)
     groups: Any = {
         key: rows.set_index("seed") for key, rows in named.groupby("_change", sort=False)
     }
     unchanged = groups.get((UNCHANGED, NOTHING))
     if unchanged is None:
-        raise ValueError(f"runs: none of the {len(runs)} equals base={base!r} but for its seed")
+        raise ValueError(f"records: none of the {len(records)} is of base={base!r} at any seed")
     rows = []
     for (setting, value), group in groups.items():
         errors = group["test_mse"]
         row = {"setting": setting, "value": value, "seeds": len(errors)}
         row |= {"test_mse": errors.mean(), "test_mse_sd": errors.std()}
+        row |= {"difference": 0.0, "low": np.nan, "high": np.nan, "verdict": NOTHING}
         if setting != UNCHANGED:
-            paired = statistics.paired_differences(errors, unchanged["test_mse"])
-            interval = statistics.mean_interval(paired)
-            row |= {"difference": interval.mean, "low": interval.low, "high": interval.high}
-            several = interval.count > 1  # one seed says nothing
-            row |= {"verdict": statistics.verdict(interval) if several else NOTHING}
-        else:
-            row |= {"difference": 0.0, "low": np.nan, "high": np.nan, "verdict": NOTHING}
-        row |= {name: group[name].mean() for name in ("knn_accuracy", "parameters")}
-        rows.append(row)
+            found = statistics.compare(errors, unchanged["test_mse"])
+            row |= {"difference": found.difference, "low": found.low, "high": found.high}
+            row |= {"verdict": found.verdict}
+        rows.append(row | {name: group[name].mean() for name in ("knn_accuracy", "parameters")})
     return pd.DataFrame(rows)
 
 
-def grid_coverage(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.DataFrame:
+def grid_coverage(records: Sequence[Record], base: Run) -> pd.DataFrame:
     """Where the inputs of each KAN layer lay on its grid, before and after training.
 
     Args:
-        records: as ``kanlib.experiments.load_records`` returns for ``runs``.
-        runs: in the order of ``records``.
+        records: with their arrays.
         base: as for ``effects``.
 
     Returns:
@@ -77,9 +73,9 @@ def grid_coverage(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.D
         met all of them), means over seeds. Records made before coverage was kept have no rows.
     """
     rows = []
-    for run, path in zip(runs, records["path"], strict=True):
-        arrays = load_arrays(path)
-        setting, value = _describe(changes(run, base))
+    for record in records:
+        arrays = load_arrays(record)
+        setting, value = _describe(changes(record.run, base))
         before, after = (arrays.get(f"coverage_{when}", []) for when in ("before", "after"))
         for layer, (first, last) in enumerate(zip(before, after, strict=True), 1):
             rows.append((setting, value, layer, first[2], last[2], last[0]))
@@ -88,14 +84,11 @@ def grid_coverage(records: pd.DataFrame, runs: Sequence[Run], base: Run) -> pd.D
     return table.groupby(columns[:3], sort=False).mean().reset_index()
 
 
-def crossed(
-    records: pd.DataFrame, runs: Sequence[Run], base: Run, first: str, second: str
-) -> pd.DataFrame:
+def crossed(records: Sequence[Record], base: Run, first: str, second: str) -> pd.DataFrame:
     """Test error, mean over seeds, for all pairs of two settings, all others being the base's.
 
     Args:
-        records: as ``kanlib.experiments.load_records`` returns for ``runs``.
-        runs: in the order of ``records``.
+        records: those of runs that change another setting are left out.
         base: as for ``effects``.
         first: name of the setting that makes the rows.
         second: of the one that makes the columns.
@@ -104,9 +97,10 @@ def crossed(
         Index ``first``, columns ``second``, both increasing; NaN where there was no run.
     """
     rows = [
-        {first: _settings(run)[first], second: _settings(run)[second], "test_mse": error}
-        for run, error in zip(runs, records["test_mse"], strict=True)
-        if changes(run, base).keys() <= {first, second}
+        {name: _settings(record.run)[name] for name in (first, second)}
+        | {"test_mse": record.evaluation["test_mse"]}
+        for record in records
+        if changes(record.run, base).keys() <= {first, second}
     ]
     table: Any = pd.DataFrame(rows)
     return table.pivot_table(index=first, columns=second, values="test_mse", aggfunc="mean")
@@ -114,7 +108,7 @@ def crossed(
 
 def _settings(run: Run) -> dict[str, Any]:
     """All settings in force, the seed apart: the preset acts through those it sets."""
-    every = run.model_dump() | vars(run.training())
+    every = run.model_dump() | run.training().model_dump()
     return {name: value for name, value in every.items() if name not in ("seed", "preset")}
 
 

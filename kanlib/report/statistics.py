@@ -1,111 +1,86 @@
-"""Means, intervals and paired differences over seeds.
+"""Means over seeds, and the one comparison of two models.
 
-A seed is the unit of observation: what varies between runs of one configuration is the random start
+A seed is the unit of observation. What varies between runs of one configuration is the random start
 and the order of the batches.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from kanlib.report.columns import CONFIGURATION
+
+Verdict = Literal["better", "level", "worse", "undecided", "no common seed"]
+CONFIDENCE = 0.95
+
 
 @dataclass(frozen=True)
-class Interval:
-    """A mean and its confidence interval; low and high are NaN when there is one value only."""
+class Comparison:
+    """Two models, compared over the seeds that both have.
 
-    mean: float
+    Attributes:
+        first: mean over these seeds; NaN if there are none.
+        second: likewise.
+        difference: mean of first - second.
+        low: lower end of its 95% interval (Student's t); NaN for fewer than two seeds.
+        high: upper end.
+        pairs: how many seeds both have.
+        verdict: on the first. "better": the interval excludes 0 on the better side; else "level":
+            all of it is within the margin; else "worse": it excludes 0; else "undecided".
+            "no common seed": there was nothing to compare.
+    """
+
+    first: float
+    second: float
+    difference: float
     low: float
     high: float
-    count: int
+    pairs: int
+    verdict: Verdict
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Mean with Student's t interval.
+def compare(
+    first: pd.Series, second: pd.Series, *, larger_is_better: bool = False, margin: float = 0.0
+) -> Comparison:
+    """Compare two models by what was measured with the same seeds.
 
-    The bootstrap is too narrow for the handful of seeds that a configuration has.
-
-    Args:
-        values: one number a seed, finite; at least one.
-        confidence: in (0, 1).
-
-    Raises:
-        ValueError: no values, a value that is not finite, or a confidence out of range.
-    """
-    try:
-        sample = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        sample = np.empty(0)
-    if sample.ndim != 1 or len(sample) == 0 or not np.isfinite(sample).all():
-        raise ValueError(f"values={values!r} must be finite numbers, at least one")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence} must be between 0 and 1")
-    mean, error = float(sample.mean()), np.nan
-    if len(sample) > 1:
-        error = float(stats.sem(sample) * stats.t.ppf((1 + confidence) / 2, len(sample) - 1))
-    return Interval(mean, mean - error, mean + error, len(sample))
-
-
-def bootstrap_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Mean with a bootstrap interval (percentiles of 9,999 resamples, seed 0).
-
-    It asks for no normal distribution, but is too narrow for few values: with five of them it
-    covers the mean in about 80 to 85 of 100 cases instead of 95. ``mean_interval`` is the careful
-    one.
+    The bootstrap would be too narrow for the handful of seeds that a configuration has.
 
     Args:
-        values: as in ``mean_interval``.
-        confidence: in (0, 1).
-
-    Raises:
-        ValueError: see ``mean_interval``.
-    """
-    mean = mean_interval(values, confidence)
-    if mean.count == 1:
-        return mean
-    interval = stats.bootstrap(
-        (np.asarray(values, dtype=float),), np.mean, confidence_level=confidence,
-        method="percentile", rng=0,
-    ).confidence_interval  # fmt: skip
-    return Interval(mean.mean, float(interval.low), float(interval.high), mean.count)
-
-
-def paired_differences(first: pd.Series, second: pd.Series) -> list[float]:
-    """Differences, first - second, for each of the seeds that both have.
-
-    Args:
-        first: one number a seed; the index holds the seeds.
+        first: one number a seed; the index holds the seeds, or the rounds of a timing. NaN: not
+            measured.
         second: likewise.
+        larger_is_better: of the numbers.
+        margin: >= 0, the largest difference that does not matter.
 
     Raises:
-        ValueError: they have no seed in common, or one of them has a seed twice.
+        ValueError: one of them has a seed twice, or an infinite number.
     """
     for name, series in (("first", first), ("second", second)):
         if not series.index.is_unique:
             raise ValueError(f"{name} has seeds {list(series.index)}; must have each once")
-    both = pd.concat([first, second], axis=1, join="inner")
+        if np.isinf(series.to_numpy(float)).any():
+            raise ValueError(f"{name}={series.tolist()} must be finite numbers")
+    both = pd.concat([first.dropna(), second.dropna()], axis=1, join="inner").astype(float)
     if both.empty:
-        raise ValueError(
-            f"first has seeds {list(first.index)}, second {list(second.index)}: none in common"
-        )
-    return (both.iloc[:, 0] - both.iloc[:, 1]).tolist()
+        return Comparison(np.nan, np.nan, np.nan, np.nan, np.nan, 0, "no common seed")
+    differences = (both.iloc[:, 0] - both.iloc[:, 1]).to_numpy()
+    pairs, mean, half = len(differences), float(differences.mean()), np.nan
+    if pairs > 1:
+        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, pairs - 1)
+        half = float(stats.sem(differences) * quantile)
+    ours, theirs = (float(both.iloc[:, place].mean()) for place in (0, 1))
+    low, high = mean - half, mean + half
+    verdict = _verdict(low, high, larger_is_better, margin)
+    return Comparison(ours, theirs, mean, low, high, pairs, verdict)
 
 
-def verdict(difference: Interval, larger_is_better: bool = False, margin: float = 0.0) -> str:
-    """What the interval of a difference says of the first of two.
-
-    Args:
-        difference: first - second.
-        larger_is_better: of the values themselves.
-        margin: >= 0, the largest difference that does not matter.
-
-    Returns:
-        "better" where the interval excludes 0 on that side; else "level" where all of it lies
-        within the margin; else "worse" where it excludes 0; else "undecided".
-    """
-    low, high = difference.low, difference.high
+def _verdict(low: float, high: float, larger_is_better: bool, margin: float) -> Verdict:
+    """What the interval of a difference says of the first of two; NaN: it is undecided."""
     better, worse = (low > 0, high < 0) if larger_is_better else (high < 0, low > 0)
     if better:
         return "better"
@@ -114,31 +89,28 @@ def verdict(difference: Interval, larger_is_better: bool = False, margin: float 
     return "worse" if worse else "undecided"
 
 
-def summarise(records: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """Mean and standard deviation over seeds of each model at each bottleneck.
+def summarise(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Mean and standard deviation over seeds of each configuration.
 
     Args:
-        records: as ``kanlib.experiments.load_records`` returns.
+        frame: as ``kanlib.experiments.to_frame`` returns; may be of several data sets.
         metrics: numeric columns.
 
     Returns:
-        One row for each label and bottleneck, in their order of appearance: label, bottleneck,
-        seeds (how many), and for each metric its mean under its own name and its standard
+        One row a configuration, in order of appearance: every parameter of the run but the seed
+        (NaN: None); seeds (how many); for each metric its mean under its own name, and its standard
         deviation as <metric>_sd (NaN for one seed).
 
     Raises:
-        ValueError: there are no records, they are of several data sets, or a metric is no column.
+        ValueError: there are no rows, or a parameter or metric is no column.
     """
-    missing = [name for name in ("label", "bottleneck", *metrics) if name not in records]
-    if missing or records.empty:
+    missing = [name for name in (*CONFIGURATION, *metrics) if name not in frame]
+    if missing or frame.empty:
         raise ValueError(
-            f"records has {len(records)} rows and lacks the columns {missing}; must have at least "
-            f"one row, label, bottleneck and the metrics; its columns are {list(records)}"
+            f"frame has {len(frame)} rows and lacks the columns {missing}; its columns are "
+            f"{list(frame)}"
         )
-    datasets = records["dataset"].unique().tolist() if "dataset" in records else []
-    if len(datasets) > 1:  # their mean would mean nothing
-        raise ValueError(f"records are of the data sets {datasets}; must be of one")
-    groups = records.groupby(["label", "bottleneck"], sort=False)
+    groups: Any = frame.groupby(CONFIGURATION, dropna=False, sort=False)
     table = pd.DataFrame({"seeds": groups.size()})
     for metric in metrics:
         table[metric] = groups[metric].mean()

@@ -5,19 +5,21 @@ from typing import Any
 
 import pandas as pd
 
+from kanlib.experiments.frames import SETTINGS
 from kanlib.files import atomic_file
+from kanlib.report.labels import words
 
 
 def by_bottleneck(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One row a model, one column a bottleneck.
+    """One row a model, one column a size of the code.
 
     Args:
         summary: columns label, bottleneck and ``metric``, one row for each pair.
         metric: column to show.
 
     Returns:
-        Index label, in order of appearance; columns the bottlenecks, increasing; NaN where there
-        was no run.
+        Index model, the labels in order of appearance; columns the sizes, increasing; NaN where
+        there was no run.
 
     Raises:
         ValueError: ``metric`` is no column, or a pair has several rows.
@@ -39,24 +41,28 @@ def upright(table: pd.DataFrame, widest: int = 8) -> pd.DataFrame:
 
 
 def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) -> list[Path]:
-    """Write <stem>.csv with all digits, <stem>.md and <stem>.tex rounded; returns their paths.
+    """Write a table for programs, <stem>.csv, and two for readers, <stem>.md and <stem>.tex.
+
+    The CSV has all columns under their own names, and all digits. The other two are rounded, and
+    their headers are words. Where labels name the models, the columns of settings are left out.
 
     Args:
         table: its index is written too.
         folder: made if missing.
         stem: name without ending.
         decimals: digits after the point in Markdown and LaTeX.
+
+    Returns:
+        The paths.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    form = f".{decimals}f"
-    style: Any = table.style  # its type hides the writer
+    shown = _for_readers(table)
+    style: Any = shown.style  # its type hides the writer
+    markdown = shown.astype(object).where(shown.notna(), None)
     texts = {
         ".csv": table.to_csv(lineterminator="\n"),
-        ".md": table.astype(object)
-        .where(table.notna(), None)
-        .to_markdown(floatfmt=form, missingval="–")
-        + "\n",
+        ".md": markdown.to_markdown(floatfmt=f".{decimals}f", missingval="–") + "\n",
         ".tex": style.format(precision=decimals, na_rep="--", escape="latex")
         .format_index(escape="latex", axis=0)
         .format_index(escape="latex", axis=1)
@@ -69,3 +75,23 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
         with atomic_file(paths[-1]) as temporary:
             temporary.write_text(text)
     return paths
+
+
+def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the settings that labels name, and with words for headers."""
+    hidden: set[str] = set()
+    if "label" in (table.index.name, *table):
+        hidden |= set(SETTINGS)
+    if "kan" in (table.index.name, *table):  # of a comparison
+        hidden |= {f"{who}_{name}" for who in ("kan", "rival") for name in SETTINGS}
+    shown = table.drop(columns=[name for name in table if name in hidden])
+    if "metric" in shown:
+        shown["metric"] = shown["metric"].map(words)
+    shown.columns = pd.Index(map(_header, shown), name=_header(table.columns.name))
+    shown.index.names = [_header(name) for name in table.index.names]
+    return shown
+
+
+def _header(name: Any) -> Any:
+    """Words for the name of a column; sizes of the code, and no name at all, are kept."""
+    return words(name) if isinstance(name, str) else name

@@ -6,41 +6,88 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kanlib.report import figures
+from kanlib.experiments import Run
+from kanlib.models.registry import MODELS
+from kanlib.report import claims, figures
+from kanlib.report.labels import labelled
 
-TABLE = pd.DataFrame(
-    {
-        "label": ["KAN, paper's text"] * 2 + ["PCA"] * 2,
-        "bottleneck": [4, 9, 4, 9],
-        "test_mse": [0.4, 0.2, 0.3, 0.1],
-        "test_mse_sd": [0.01, 0.02, np.nan, np.nan],
-    }
+
+def table(*runs: Run, **columns: Any) -> pd.DataFrame:
+    return labelled(pd.DataFrame([run.model_dump() for run in runs]).assign(**columns))
+
+
+TABLE = table(
+    Run(preset="authors", bottleneck=4),
+    Run(preset="authors", bottleneck=9),
+    Run(model="pca", bottleneck=4),
+    Run(model="pca", bottleneck=9),
+    test_mse=[0.4, 0.2, 0.3, 0.1],
+    test_mse_sd=[0.01, 0.02, np.nan, np.nan],
 )
 
 
 def test_lines_show_the_table_and_the_published_curve():
     paper = pd.DataFrame({"bottleneck": [4, 9], "test_mse": [0.5, 0.25]})
-    figure: Any = figures.against_bottleneck(TABLE, "test_mse", "error", published=paper, log=True)
+    figure: Any = figures.against_bottleneck(TABLE, "test_mse", published=paper, log=True)
     (axes,) = figure.axes
     drawn = {tuple(line.get_ydata()) for line in axes.lines}
     assert {(0.4, 0.2), (0.3, 0.1), (0.5, 0.25)} <= drawn
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert set(names) == {"KAN, paper's text", "PCA", "AE-KAN, published"}
+    assert set(names) == {"AE-KAN (authors' rate)", "PCA", "AE-KAN, published"}
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("code size", "test error")
 
 
-def test_an_undecided_difference_is_drawn_pale():
-    row = {"rival": "PCA", "kan": "KAN", "dataset": "mnist", "rival_value": 2.0}
-    row |= {"bottleneck": 4, "difference": 1.0, "low": 0.5, "high": 1.5, "verdict": "worse"}
-    other = row | {"bottleneck": 9, "low": -0.5, "verdict": "undecided"}
-    figure: Any = figures.differences(pd.DataFrame([row, other]))
-    points = [container.lines[0] for container in figure.axes[0].containers]
-    assert [point.get_xdata().tolist() for point in points] == [[50], [50]]
-    assert [point.get_alpha() for point in points] == [1, 0.3]
+def test_models_at_one_size_stand_side_by_side():
+    one: Any = TABLE[TABLE["bottleneck"] == 9]
+    figure: Any = figures.against_bottleneck(one, "test_mse")
+    (axes,) = figure.axes
+    names = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert names == ["AE-KAN (authors' rate)", "PCA"]
+    assert axes.get_xlabel() == "code size 9"
+
+
+def test_a_metric_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="metric='accuracy'"):
+        figures.against_bottleneck(TABLE, "accuracy")
+
+
+def compared(errors: dict[str, list[float]]) -> Any:
+    runs = [
+        Run(model=model, seed=seed).model_dump() | {"test_mse": error}
+        for model, values in errors.items()
+        for seed, error in enumerate(values)
+    ]
+    found = claims.compare(pd.DataFrame(runs))
+    return found[found["metric"] == "test_mse"]
+
+
+def bars(axes: Any) -> list[tuple[float, float]]:
+    drawn = [container.lines[0] for container in axes.containers]
+    return [(line.get_xdata().item(), line.get_alpha()) for line in drawn]
+
+
+def test_a_difference_is_drawn_in_percent_of_the_rivals_error():
+    found = compared({"kan": [3.0, 3.1], "kan-pure": [1.9, 2.3], "conv": [2.0, 2.1]})
+    figure: Any = figures.differences(found)
+    (axes,) = figure.axes  # only the CNN was run
+    assert axes.get_title() == "against CNN"
+    (worse, its_alpha), (undecided, pale) = bars(axes)
+    assert worse == pytest.approx(100 / 2.05)
+    assert undecided == pytest.approx(100 * 0.05 / 2.05)
+    assert its_alpha == 1 and pale < 1
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["AE-KAN", "pure KAN"]
+    colours = [container.lines[0].get_color() for container in axes.containers]
+    assert colours == [MODELS["kan"].colour, MODELS["kan-pure"].colour]
+
+
+def test_what_has_no_interval_is_not_drawn():
+    figure: Any = figures.differences(compared({"kan": [3.0], "conv": [2.0]}))
+    assert [bars(axes) for axes in figure.axes] == [[]]
 
 
 def test_a_model_keeps_its_colour_whatever_is_beside_it():
-    def colour(table):
-        figure: Any = figures.against_bottleneck(table, "test_mse", "error")
+    def colour(rows):
+        figure: Any = figures.against_bottleneck(rows, "test_mse")
         (axes,) = figure.axes
         return {c.get_label(): c.lines[0].get_color() for c in axes.containers}["PCA"]
 
@@ -66,23 +113,27 @@ def test_windows_are_drawn_as_lines_over_the_original():
     assert drawn[2:] == [[first, [-x for x in first]], [second, [-x for x in second]]]
     two_channels = np.zeros((1, 2, 1, 6))
     assert len(figures.reconstructions(two_channels, {}).axes[0].lines) == 4
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError, match=r"original.*\(1, 2, 6, 6\)"):
         figures.reconstructions(np.zeros((1, 2, 6, 6)), {})
 
 
 def test_measures_have_a_line_of_panels_a_data_set_and_a_column_a_metric():
-    rows = [
-        {"dataset": data, "label": label, "bottleneck": size, "a": size, "a_sd": 0.1, "b": -size,
-         "b_sd": np.nan}
-        for data in "xy" for label in ("KAN", "PCA") for size in (2, 4)
-    ]  # fmt: skip
-    figure: Any = figures.measures(pd.DataFrame(rows), {"a": "error", "b": "accuracy"}, log=["a"])
+    runs = [
+        Run(dataset=data, model=model, bottleneck=size)
+        for data in "xy"
+        for model in ("kan", "pca")
+        for size in (2, 4)
+    ]
+    sizes = [run.bottleneck for run in runs]
+    negative = [-size for size in sizes]
+    rows = table(*runs, test_mse=sizes, test_mse_sd=0.1, knn_accuracy=negative, knn_accuracy_sd=0.0)
+    figure: Any = figures.measures(rows, ["test_mse", "knn_accuracy"], log=["test_mse"])
     assert [axes.get_title() for axes in figure.axes] == ["x", "x", "y", "y"]
-    assert [axes.get_ylabel() for axes in figure.axes] == ["error", "accuracy"] * 2
+    assert [axes.get_ylabel() for axes in figure.axes] == ["test error", "3-NN accuracy"] * 2
     assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"] * 2
     curves = [c.lines[0].get_ydata().tolist() for axes in figure.axes for c in axes.containers]
     assert curves == [[2, 4], [2, 4], [-2, -4], [-2, -4]] * 2
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["KAN", "PCA"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["AE-KAN", "PCA"]
 
 
 def test_confusions_are_shares_of_each_true_class():
@@ -92,19 +143,23 @@ def test_confusions_are_shares_of_each_true_class():
     assert texts == ["75", "25", "0", "100"]
 
 
-def test_training_curves_have_one_panel_a_bottleneck_and_one_line_a_run():
-    rows = [
-        {"label": "MLP", "bottleneck": size, "seed": seed, "epoch": epoch, "test_loss": 1 / epoch}
-        for size in (4, 9) for seed in (0, 1) for epoch in (1, 2)
-    ]  # fmt: skip
-    figure: Any = figures.training_curves(pd.DataFrame(rows))
+def test_training_curves_have_one_panel_a_code_size_and_one_line_a_run():
+    def history(sizes, seeds):
+        runs = [Run(model="mlp", bottleneck=size, seed=seed) for size in sizes for seed in seeds]
+        both = [run for run in runs for _ in (1, 2)]
+        return table(*both, epoch=[1, 2] * len(runs), test_loss=[1.0, 0.5] * len(runs))
+
+    figure: Any = figures.training_curves(history((4, 9), (0, 1)))
     assert [len(axes.lines) for axes in figure.axes] == [2, 2]
-    many = pd.DataFrame([rows[0] | {"bottleneck": size} for size in range(1, 12)])
-    figure = figures.training_curves(many)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["MLP"]
+    figure = figures.training_curves(history(range(1, 12), (0,)))
     assert [axes.get_title() for axes in figure.axes] == [
-        f"bottleneck {size}" for size in (1, 3, 5, 7, 9, 11)
+        f"code size {size}" for size in (1, 3, 5, 7, 9, 11)
     ]
-    figure = figures.losses([0.3, 0.2], [0.35, 0.25])
+
+
+def test_losses_are_drawn_as_they_are():
+    figure: Any = figures.losses([0.3, 0.2], [0.35, 0.25])
     assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.3, 0.2], [0.35, 0.25]]
 
 
@@ -117,7 +172,7 @@ def test_edge_functions_fill_a_grid_of_panels():
 
 def test_saving_twice_gives_the_same_bytes(tmp_path):
     def save(folder):
-        figure = figures.against_bottleneck(TABLE, "test_mse", "error")
+        figure = figures.against_bottleneck(TABLE, "test_mse")
         return [path.read_bytes() for path in figures.save(figure, tmp_path / folder, "mse")]
 
     first, second = save("a"), save("b")

@@ -1,95 +1,112 @@
-"""Intervals and differences against numbers worked out by hand."""
+"""Means and comparisons against numbers worked out by hand."""
 
 import math
+from dataclasses import astuple
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from kanlib.report.statistics import (
-    Interval,
-    bootstrap_interval,
-    mean_interval,
-    paired_differences,
-    summarise,
-    verdict,
-)
+from kanlib.experiments import Run
+from kanlib.report.statistics import compare, summarise
 
 
-def test_the_interval_of_three_values_is_students():
-    interval = mean_interval([1.0, 2.0, 3.0])
+def by_seed(*values: float) -> pd.Series:
+    return pd.Series(values, index=range(len(values)), dtype=float)
+
+
+def test_the_interval_is_students():
+    found = compare(by_seed(2, 4, 6), by_seed(1, 2, 3))  # differences 1, 2, 3
     half = 4.302652729 / math.sqrt(3)  # t(0.975, 2 degrees) times standard error 1 / sqrt(3)
-    assert interval.mean == 2.0 and interval.count == 3
-    assert interval.low == pytest.approx(2 - half)
-    assert interval.high == pytest.approx(2 + half)
+    expected = (4, 2, 2, 2 - half, 2 + half, 3)
+    assert astuple(found)[:-1] == pytest.approx(expected)
 
 
-def test_one_value_has_a_mean_and_no_interval():
-    interval = mean_interval([5.0])
-    assert interval.mean == 5.0
-    assert math.isnan(interval.low) and math.isnan(interval.high)
-    assert verdict(interval) == "undecided"
-
-
-def test_differences_are_paired_by_seed():
+def test_pairs_are_of_one_seed_whatever_the_order():
     first = pd.Series([1.0, 2.0, 9.0], index=[0, 1, 2])
-    second = pd.Series([20.0, 10.0], index=[1, 0])
-    assert sorted(paired_differences(first, second)) == [2 - 20, 1 - 10]
+    found = compare(first, pd.Series([20.0, 10.0], index=[1, 0]))
+    assert found.pairs == 2
+    assert (found.first, found.second) == (1.5, 15.0)  # the seed 2 has no rival
+    assert found.difference == ((1 - 10) + (2 - 20)) / 2
 
 
-def test_the_bootstrap_interval_holds_the_mean_within_the_values():
-    values = [1.0, 2.0, 4.0, 9.0]
-    interval = bootstrap_interval(values)
-    assert interval.mean == 4.0 and interval.count == 4
-    assert 1 < interval.low < 4 < interval.high < 9
-    careful = mean_interval(values)
-    assert interval.high - interval.low < careful.high - careful.low
-    assert interval == bootstrap_interval(values)
-    assert math.isnan(bootstrap_interval([3.0]).low)
+def test_what_was_not_measured_makes_no_pair():
+    found = compare(by_seed(1, math.nan, 3), by_seed(1, 1, 1))
+    assert (found.pairs, found.difference) == (2, 1.0)
+
+
+def test_one_pair_decides_nothing():
+    found = compare(by_seed(0.2), by_seed(0.9))
+    assert found.difference == pytest.approx(-0.7)
+    assert math.isnan(found.low) and math.isnan(found.high)
+    assert (found.pairs, found.verdict) == (1, "undecided")
+
+
+def test_without_a_common_seed_there_is_no_comparison():
+    found = compare(pd.Series([1.0], index=[0]), pd.Series([1.0], index=[1]))
+    assert (found.pairs, found.verdict) == (0, "no common seed")
+    assert np.isnan(astuple(found)[:5]).all()
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "word"), [(-2, -1, "better"), (1, 2, "worse"), (-1, 1, "undecided")]
+    ("low", "high", "margin", "word"),
+    [
+        (-2, -1, 0, "better"),
+        (1, 2, 0, "worse"),
+        (-1, 1, 0, "undecided"),
+        (-0.9, 0.9, 1, "level"),
+        (0.1, 0.9, 1, "level"),
+        (-0.9, -0.1, 1, "better"),
+        (0.1, 1.1, 1, "worse"),
+        (-0.9, 1.1, 1, "undecided"),
+    ],
 )
-def test_a_verdict_needs_an_interval_without_zero(low, high, word):
-    interval = Interval((low + high) / 2, low, high, 5)
-    assert verdict(interval) == word
-    turned = {"better": "worse", "worse": "better"}
-    assert verdict(interval, larger_is_better=True) == turned.get(word, word)
+def test_a_verdict_follows_from_the_interval(low, high, margin, word):
+    half = (high - low) / 2 / 12.7062047  # of two seeds: mean -+ t(0.975, 1) times half their gap
+    first = (low + high) / 2 + by_seed(-half, half)
+    found = compare(first, by_seed(0, 0), margin=margin)
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.verdict == word
+    turned = compare(-first, by_seed(0, 0), larger_is_better=True, margin=margin)
+    assert turned.verdict == word
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "word"),
-    [(-0.9, 0.9, "level"), (0.1, 0.9, "level"), (-0.9, -0.1, "better"), (0.1, 1.1, "worse"),
-     (-0.9, 1.1, "undecided"), (math.nan, math.nan, "undecided")],
-)  # fmt: skip
-def test_an_interval_within_the_margin_is_level(low, high, word):
-    assert verdict(Interval((low + high) / 2, low, high, 5), margin=1.0) == word
-    turned = Interval(-(low + high) / 2, -high, -low, 5)
-    assert verdict(turned, larger_is_better=True, margin=1.0) == word
+def test_a_seed_that_is_there_twice_is_refused():
+    twice = pd.Series([1.0, 2.0], index=[3, 3])
+    with pytest.raises(ValueError, match=r"first has seeds \[3, 3\]"):
+        compare(twice, by_seed(1))
+    with pytest.raises(ValueError, match=r"second has seeds \[3, 3\]"):
+        compare(by_seed(1), twice)
 
 
-@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf], [[1.0], [2.0]]])
-def test_values_that_are_not_numbers_are_refused(values):
-    with pytest.raises(ValueError, match="values="):
-        mean_interval(values)
+def test_an_infinite_number_is_refused():
+    with pytest.raises(ValueError, match=r"second=\[inf\]"):
+        compare(by_seed(1), by_seed(math.inf))
 
 
-def test_disjoint_seeds_are_refused():
-    with pytest.raises(ValueError, match="none in common"):
-        paired_differences(pd.Series([1.0], index=[0]), pd.Series([1.0], index=[1]))
+def frame(*runs: Run, **columns: list[float]) -> pd.DataFrame:
+    return pd.DataFrame([run.model_dump() for run in runs]).assign(**columns)
 
 
-def test_a_summary_has_one_row_a_model_and_size_in_order():
-    records = pd.DataFrame(
-        {
-            "label": ["b", "b", "a"],
-            "bottleneck": [9, 9, 4],
-            "seed": [0, 1, 0],
-            "mse": [1.0, 3.0, 5.0],
-        }
+def test_a_summary_has_one_row_a_configuration_in_order():
+    runs = (
+        Run(model="mlp", hidden=3, bottleneck=9),
+        Run(model="mlp", bottleneck=9),
+        Run(model="mlp", hidden=3, bottleneck=9, seed=1),
+        Run(model="mlp", hidden=3, bottleneck=4),
+        Run(model="mlp", hidden=3, bottleneck=9, dataset="mnist"),
     )
-    table = summarise(records, ["mse"])
-    assert table["label"].tolist() == ["b", "a"]
-    assert table["seeds"].tolist() == [2, 1]
-    assert table["mse"].tolist() == [2.0, 5.0]
-    assert table["mse_sd"].tolist() == pytest.approx([math.sqrt(2), math.nan], nan_ok=True)
+    table = summarise(frame(*runs, mse=[1.0, 7.0, 3.0, 5.0, 6.0]), ["mse"])
+    assert table["hidden"].tolist() == pytest.approx([3, math.nan, 3, 3], nan_ok=True)
+    assert table["dataset"].tolist() == ["digits", "digits", "digits", "mnist"]
+    assert table["seeds"].tolist() == [2, 1, 1, 1]
+    assert table["mse"].tolist() == [2.0, 7.0, 5.0, 6.0]
+    assert table["mse_sd"].iloc[0] == pytest.approx(math.sqrt(2))
+    assert table["mse_sd"].iloc[1:].isna().all()
+
+
+def test_a_summary_names_what_is_missing():
+    with pytest.raises(ValueError, match=r"\['accuracy'\]"):
+        summarise(frame(Run(), mse=[1.0]), ["mse", "accuracy"])
+    with pytest.raises(ValueError, match="0 rows"):
+        summarise(frame(Run(), mse=[1.0]).iloc[:0], ["mse"])

@@ -3,38 +3,80 @@
 import re
 
 import pandas as pd
+import pytest
 
+from kanlib.experiments import Run
 from kanlib.report import tables
+from kanlib.report.labels import labelled
 
 SUMMARY = pd.DataFrame(
-    {"label": ["KAN", "KAN", "CNN"], "bottleneck": [9, 4, 9], "test_mse": [0.123456, 0.2, 0.3]}
+    {
+        "label": ["AE-KAN", "AE-KAN", "CNN"],
+        "bottleneck": [9, 4, 9],
+        "test_mse": [0.123456, 0.2, 0.3],
+    }
 )
 
 
-def test_models_are_rows_in_their_order_and_bottlenecks_increase():
+def header(markdown: str) -> list[str]:
+    return [cell.strip() for cell in markdown.splitlines()[0].strip("|").split("|")]
+
+
+def test_models_are_rows_in_their_order_and_code_sizes_increase():
     table = tables.by_bottleneck(SUMMARY, "test_mse")
-    assert table.index.tolist() == ["KAN", "CNN"] and table.columns.tolist() == [4, 9]
-    assert table.loc["KAN"].tolist() == [0.2, 0.123456]
+    assert table.index.tolist() == ["AE-KAN", "CNN"] and table.columns.tolist() == [4, 9]
+    assert table.loc["AE-KAN"].tolist() == [0.2, 0.123456]
     assert pd.isna(table.loc["CNN", 4])
+
+
+def test_a_table_by_size_needs_its_metric_once_a_model_and_size():
+    with pytest.raises(ValueError, match="metric='accuracy'"):
+        tables.by_bottleneck(SUMMARY, "accuracy")
+    with pytest.raises(ValueError, match="summary"):
+        tables.by_bottleneck(pd.concat([SUMMARY, SUMMARY]), "test_mse")
 
 
 def test_a_table_is_written_exactly_as_csv_and_rounded_for_readers(tmp_path):
     table = tables.by_bottleneck(SUMMARY, "test_mse")
     csv, markdown, latex = tables.save(table, tmp_path / "new", "mse", decimals=3)
-    assert pd.read_csv(csv, index_col="model").loc["KAN", "9"] == 0.123456
-    assert markdown.read_text().splitlines()[2].replace(" ", "") == "|KAN|0.200|0.123|"
+    assert pd.read_csv(csv, index_col="model").loc["AE-KAN", "9"] == 0.123456
+    text = markdown.read_text()
+    assert header(text) == ["model", "4", "9"]
+    assert text.splitlines()[2].replace(" ", "") == "|AE-KAN|0.200|0.123|"
     assert "0.123" in latex.read_text() and r"\toprule" in latex.read_text()
+    assert "code size & 4 & 9" in latex.read_text()
     assert sorted(p.name for p in csv.parent.iterdir()) == ["mse.csv", "mse.md", "mse.tex"]
 
 
+def test_programs_read_columns_and_readers_read_words(tmp_path):
+    runs = [Run(model="mlp", hidden=32).model_dump(), Run().model_dump()]
+    table = labelled(pd.DataFrame(runs).assign(test_mse=0.5, metric="knn_accuracy"))
+    csv, markdown, _ = tables.save(table.set_index("label"), tmp_path, "runs")
+    assert list(pd.read_csv(csv)) == ["label", *Run.model_fields, "test_mse", "metric"]
+    assert header(markdown.read_text()) == [
+        "model",
+        "data",
+        "code size",
+        "seed",
+        "test error",
+        "metric",
+    ]
+    assert "MLP, hidden width 32" in markdown.read_text()
+    assert "3-NN accuracy" in markdown.read_text()
+
+
 def test_latex_has_no_bare_underscore_in_header_or_row_names(tmp_path):
-    table = pd.DataFrame({"test_mse": ["a_b"]}, index=pd.Index(["50% & c_d"], name="row_name"))
+    table = pd.DataFrame({"a_b %": ["a_b"]}, index=pd.Index(["50% & c_d"], name="row_name"))
     latex = tables.save(table, tmp_path, "escaped")[2].read_text()
     assert r"50\% \& c\_d & a\_b" in latex
     assert not re.search(r"(?<!\\)[_%]", latex)
 
 
-def test_a_wide_table_is_turned_on_its_side():
-    wide = pd.DataFrame([range(9)], index=["KAN"])
+def test_a_wide_table_is_turned_on_its_side(tmp_path):
+    wide = pd.DataFrame([range(9)], index=["AE-KAN"])
     assert tables.upright(wide).shape == (9, 1)
     assert tables.upright(wide.iloc[:, :8]).shape == (1, 8)
+    sizes = pd.DataFrame({"label": "CNN", "bottleneck": range(1, 10), "test_mse": 0.5})
+    turned = tables.upright(tables.by_bottleneck(sizes, "test_mse"))
+    _, markdown, _ = tables.save(turned, tmp_path, "turned")
+    assert header(markdown.read_text()) == ["code size", "CNN"]

@@ -1,13 +1,13 @@
 """Figures: DataFrames or arrays in, a matplotlib Figure out; nothing is computed here."""
 
-from kanlib.report.figures.curves import against_bottleneck, differences, training_curves
-from kanlib.report.figures.images import (
-    confusion_matrices,
-    edge_functions,
+from kanlib.report.figures.curves import (
+    against_bottleneck,
+    differences,
     losses,
     measures,
-    reconstructions,
+    training_curves,
 )
+from kanlib.report.figures.images import confusion_matrices, edge_functions, reconstructions
 from kanlib.report.figures.studies import effects, fronts, heatmaps, steps
 from kanlib.report.figures.style import STYLE, look, save
 

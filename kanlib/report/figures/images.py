@@ -1,35 +1,16 @@
-"""Figures of images, edge functions, confusions, measures and losses. Nothing is computed here."""
+"""Figures of images, edge functions and confusions. Nothing is computed here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from kanlib.report.figures.style import NO_GRID, STYLE, grid, look, plain_log_axis, plain_ticks
+from kanlib.report.figures.style import NO_GRID, STYLE, grid
 
 Array = NDArray[Any]
-
-
-def losses(train: Sequence[float], test: Sequence[float]) -> Figure:
-    """Training and test error of one run after each epoch.
-
-    Args:
-        train: mean squared error of each epoch.
-        test: likewise.
-    """
-    with mpl.rc_context(STYLE):
-        figure, [[axes]] = grid(1, 1, (4.5, 3))
-        for name, values, style in (("training", train, "--"), ("test", test, "-")):
-            axes.plot(range(1, len(values) + 1), values, style, color="C0", marker=".", label=name)
-        axes.set(xlabel="epoch", ylabel="mean squared error")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
-    return figure
 
 
 def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str = "") -> Figure:
@@ -135,45 +116,11 @@ def confusion_matrices(
         figure, panels = grid(1, len(matrices), (4.2 * len(matrices), 4.2))
         for axes, (name, counts) in zip(panels[0], matrices.items(), strict=True):
             shares = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
-            sns.heatmap(
-                shares, ax=axes, annot=True, fmt=".0f", cmap="Blues", vmin=0, vmax=100, cbar=False,
-                square=True, xticklabels=classes, yticklabels=classes, annot_kws={"size": 7},
-            )  # fmt: skip
+            drawn: dict[str, Any] = {"cmap": "Blues", "vmin": 0, "vmax": 100, "cbar": False}
+            drawn |= {"annot": True, "fmt": ".0f", "annot_kws": {"size": 7}, "square": True}
+            sns.heatmap(shares, ax=axes, xticklabels=classes, yticklabels=classes, **drawn)
             axes.set(title=name, xlabel="predicted class")
             axes.tick_params(length=0, labelsize=8)
         panels[0, 0].set_ylabel("true class")
         figure.suptitle(title)
-    return figure
-
-
-def measures(table: pd.DataFrame, metrics: Mapping[str, str], *, log: Sequence[str] = ()) -> Figure:
-    """Metrics against the size of the code: one line of panels a data set, one column a metric.
-
-    Args:
-        table: columns dataset, label, bottleneck, and each metric and <metric>_sd (bars where not
-            NaN).
-        metrics: column of the table -> what it is, with its unit or range.
-        log: metrics to draw on a logarithmic axis.
-    """
-    sizes = sorted(table["bottleneck"].unique())
-    groups = list(table.groupby("dataset", sort=False))
-    with mpl.rc_context(STYLE):
-        size = (4.2 * len(metrics) + 1.6, 3 * len(groups))
-        figure, panels = grid(len(groups), len(metrics), size)
-        for line, (dataset, here) in zip(panels, groups, strict=True):
-            for axes, (metric, ylabel) in zip(line, metrics.items(), strict=True):
-                for label, rows in here.groupby("label", sort=False):
-                    bars, drawn = rows[f"{metric}_sd"].fillna(0), look(str(label))
-                    axes.errorbar(
-                        rows["bottleneck"], rows[metric], bars, label=label, capsize=3, **drawn
-                    )
-                axes.set(title=dataset, xscale="log", ylabel=ylabel)
-                if metric in log:
-                    axes.set_yscale("log")
-                    plain_log_axis(axes.yaxis)
-                plain_ticks(axes, sizes)
-        for axes in panels[-1]:
-            axes.set_xlabel("bottleneck (numbers in the code)")
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", fontsize=8)
     return figure

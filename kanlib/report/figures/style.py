@@ -1,16 +1,20 @@
 """One style for all figures, and how they are saved."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from kanlib.files import atomic_file
+from kanlib.models.registry import MODELS
+from kanlib.report.columns import configuration
+from kanlib.training.config import TrainingConfig
 
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
@@ -23,15 +27,6 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 NO_GRID: dict[Any, Any] = {"axes.grid": False}  # put over STYLE where images are drawn
-# A model keeps its colour and marker in every figure, whichever others are drawn beside it.
-_FAMILIES = {
-    "KAN layers alone": ("C1", "s"),
-    "KAN": ("C0", "o"),
-    "CNN": ("C2", "^"),
-    "MLP": ("C3", "D"),
-    "Spline MLP": ("C4", "v"),
-    "PCA": ("black", "x"),
-}
 
 
 def save(figure: Figure, folder: str | Path, stem: str) -> list[Path]:
@@ -64,19 +59,36 @@ def grid(
     return figure, figure.subplots(lines, columns, squeeze=False, sharex=share, sharey=share)
 
 
-def look(label: str) -> dict[str, Any]:
-    """Options of ``Axes.plot`` for a model, from the family its label starts with."""
-    family = next((name for name in _FAMILIES if label.startswith(name)), "")
-    colour, marker = _FAMILIES.get(family, ("C5", "."))
-    varied = "paper's text" in label or "=" in label
+def look(settings: Mapping[Any, Any]) -> dict[str, Any]:
+    """Options of ``Axes.plot`` for a model: its own colour and marker, whatever is beside it.
+
+    A model of the KAN's size has a dotted line. One with other options, or trained at the authors'
+    rate, has a dashed line and white markers.
+
+    Args:
+        settings: parameters of ``kanlib.experiments.Run``, or a row that has them as columns.
+
+    Raises:
+        ValueError: a parameter is out of range or has no meaning for the model.
+    """
+    run = configuration(settings)
+    spec = MODELS[run.model]
+    # How long and how fast all models of an experiment are trained is in its caption.
+    apart = {"match_parameters", *TrainingConfig.model_fields} - {"refine"}
+    varied = run.preset == "authors" or not run.changes().keys() <= apart
     return {
-        "color": colour,
-        "marker": marker,
-        "markerfacecolor": "white" if varied else colour,
-        "linestyle": "--" if varied else ":" if "matched" in label else "-",
+        "color": spec.colour,
+        "marker": spec.marker,
+        "markerfacecolor": "white" if varied else spec.colour,
+        "linestyle": "--" if varied else ":" if run.match_parameters else "-",
         "markersize": 5,
         "linewidth": 1.5,
     }
+
+
+def by_label(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of each label, in order of appearance."""
+    return {str(label): rows for label, rows in table.groupby("label", sort=False)}
 
 
 def plain_log_axis(axis: Axis) -> None:

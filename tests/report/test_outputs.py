@@ -1,0 +1,54 @@
+"""What the notebooks write is what the list says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kanlib.experiments import Experiment, load_experiment
+from kanlib.report.outputs import OUTPUTS, outputs
+
+PLANS = {path.stem: load_experiment(path) for path in sorted(Path("experiments").glob("*.yaml"))}
+COMMITTED = [name for name in PLANS if Path(f"results/{name}.csv").exists()]
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_all_that_is_listed_is_committed(name):
+    tables, figures = outputs(PLANS[name], name)
+    paths = [f"results/{stem}{end}" for stem in tables for end in (".csv", ".md", ".tex")]
+    paths += [f"figures/{stem}{end}" for stem in figures for end in (".png", ".pdf")]
+    assert [path for path in paths if not Path(path).exists()] == []
+
+
+def test_all_that_is_committed_is_listed():
+    listed: tuple[set[str], set[str]] = (set(), set())
+    for name in PLANS:
+        for found, stems in zip(listed, outputs(PLANS[name], name), strict=True):
+            found.update(stems)
+    for made in OUTPUTS.values():  # of notebooks that read several experiments
+        listed[0].update(made.tables)
+        listed[0].update(stem.format(name=name) for stem in made.kept for name in PLANS)
+        listed[1].update(made.figures)
+    tables = {path.stem for path in Path("results").glob("*.csv")}
+    figures = {path.stem for path in Path("figures").glob("*.png")}
+    assert tables <= listed[0]
+    assert {stem for stem in figures if not stem.startswith("benchmarks")} <= listed[1]
+
+
+def test_models_without_functions_on_edges_have_none_drawn():
+    grid: Any = {"model": ["mlp", "pca"]}
+    plan = Experiment(title="a", about="b", grid=[grid])
+    assert "x_edges" not in outputs(plan, "x")[1]
+    plan = Experiment(title="a", about="b", grid=[grid, {"model": "kan"}])
+    assert "x_edges" in outputs(plan, "x")[1]
+
+
+def test_a_notebook_that_is_not_listed_writes_one_table_and_one_figure():
+    plan = Experiment(title="a", about="b", notebook="notebooks/99.ipynb", grid=[{}])
+    assert outputs(plan, "x") == (["x"], ["x"])
+
+
+@pytest.mark.parametrize("notebook", OUTPUTS)
+def test_a_notebook_of_the_list_exists(notebook):
+    assert json.loads(Path(notebook).read_text())["cells"]
