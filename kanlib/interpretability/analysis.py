@@ -1,23 +1,28 @@
 """Analyses: every measure of interpretability of one trained model, and their files.
 
-An analysis is one JSON file, named as the record of its run, with an .npz file beside it for the
-pictures and the codes; both whole or not at all, the analysis last.
+An analysis is one JSON file, named as the record of its run. The arrays for its pictures, and its
+codes, lie beside it (.npz). Both are written whole or not at all, the analysis last.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from kanlib.experiments.environment import Environment
-from kanlib.experiments.run import STRICT, Run, explain
-from kanlib.files import save_with_arrays
+from kanlib.experiments.run import Run
+from kanlib.files import pack_arrays, read_arrays, write_together
 from kanlib.interpretability.formulas import Formulas
+from kanlib.strict import Checked, explain
+
+SCHEMA = 1
+CURE = "delete it, and kanlib.interpretability.analysis_of makes it again"
+Arrays = dict[str, NDArray[Any]]
 
 
-class Sparsity(BaseModel):
+class Sparsity(Checked):
     """How unequal the edges of a layer are.
 
     Attributes:
@@ -26,14 +31,12 @@ class Sparsity(BaseModel):
         gini: of their importance, in [0, 1).
     """
 
-    model_config = STRICT
-
     edges: int
     effective: float
     gini: float
 
 
-class Pruned(BaseModel):
+class Pruned(Checked):
     """A model with some of its edges.
 
     Attributes:
@@ -43,17 +46,18 @@ class Pruned(BaseModel):
         mse: on the test images.
     """
 
-    model_config = STRICT
-
     kept: float
     numbers: int
     mse: float
 
 
-class Analysis(BaseModel):
+class Analysis(Checked):
     """Every measure of one trained model.
 
+    A field that is added later gets a default, so that older analyses stay valid.
+
     Attributes:
+        schema_version: of this description.
         run: what was trained.
         test_mse: of the whole model.
         ablation: part ("", "encoder", "decoder") -> constant, line, ... -> test MSE with the
@@ -67,8 +71,7 @@ class Analysis(BaseModel):
         environment: what produced the analysis.
     """
 
-    model_config = STRICT
-
+    schema_version: Annotated[int, Field(ge=1, le=SCHEMA)] = 1
     run: Run
     test_mse: float
     ablation: dict[str, dict[str, float]]
@@ -76,9 +79,37 @@ class Analysis(BaseModel):
     pruning: dict[str, tuple[Pruned, ...]]
     formulas: dict[str, Formulas]
     probe: float
-    information: tuple[float, ...] = Field(min_length=1)
+    information: Annotated[tuple[float, ...], Field(min_length=1)]
     data_fingerprint: str
     environment: Environment
+
+    _path: Path | None = PrivateAttr(default=None)
+
+    @property
+    def path(self) -> Path:
+        """Where it was read from or saved to.
+
+        Raises:
+            ValueError: it was neither read nor saved.
+        """
+        if self._path is None:
+            raise ValueError(f"the analysis of {self.run!r} lies in no file; save it first")
+        return self._path
+
+    def at(self, path: Path) -> "Analysis":
+        """The same analysis, which lies at ``path``."""
+        copy = self.model_copy()
+        copy._path = path
+        return copy
+
+    def arrays(self) -> Arrays:
+        """What lies beside it: its codes and pictures, see ``kanlib.interpretability.analyse``.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the analysis was never saved, or the file is damaged; names it.
+        """
+        return read_arrays(self.path.with_suffix(".npz"))
 
 
 def analysis_path(run: Run, results_dir: str | Path) -> Path:
@@ -89,20 +120,24 @@ def analysis_path(run: Run, results_dir: str | Path) -> Path:
 
 def save_analysis(
     analysis: Analysis, results_dir: str | Path, arrays: Mapping[str, NDArray[Any]]
-) -> Path:
-    """Write an analysis and its arrays; returns its path.
+) -> Analysis:
+    """Write an analysis and its arrays; both or neither.
 
     Args:
         analysis: to be written as JSON.
         results_dir: folder that holds interpretability/; made if missing.
-        arrays: by name, for the .npz file; ``kanlib.experiments.load_arrays`` reads them.
+        arrays: by name, for the .npz file.
+
+    Returns:
+        The analysis, with its path.
 
     Raises:
         OSError: the files could not be written; what was there before is untouched.
     """
     path = analysis_path(analysis.run, results_dir)
-    save_with_arrays(path, analysis.model_dump_json(indent=1) + "\n", arrays)
-    return path
+    text = analysis.model_dump_json(indent=1) + "\n"
+    write_together({path: text, path.with_suffix(".npz"): pack_arrays(arrays)})
+    return analysis.at(path)
 
 
 def load_analysis(run: Run, results_dir: str | Path) -> Analysis:
@@ -116,10 +151,7 @@ def load_analysis(run: Run, results_dir: str | Path) -> Analysis:
     try:
         analysis = Analysis.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ValueError(
-            f"{path} is not a valid analysis: {explain(error, [])}; delete it, and the notebook "
-            "makes it again"
-        ) from None
+        raise ValueError(f"{path} is not a valid analysis: {explain(error, [])}; {CURE}") from None
     if analysis.run != run:
-        raise ValueError(f"{path} is the analysis of another run, {analysis.run!r}; delete it")
-    return analysis
+        raise ValueError(f"{path} is the analysis of another run, {analysis.run!r}; {CURE}")
+    return analysis.at(path)

@@ -77,7 +77,7 @@ def edge_weights(layer: nn.Module) -> Tensor:
 
 
 def edge_polynomials(layer: nn.Module, seen: Moments, degree: int) -> Tensor:
-    """Every edge's least-squares polynomial on the data (see ``kanlib.moments``).
+    """Every edge's least-squares polynomial on the data (see ``kanlib.interpretability.moments``).
 
     Args:
         layer: a KAN or dense layer.

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from kanlib.interpretability.edges import edge_variance, edge_weights
 from kanlib.interpretability.moments import features
-from kanlib.nn.bases import check_sizes
 from kanlib.nn.linear import KANLinear
 
+DRAWS = 100  # edges of a layer that are looked at
 POINTS = 200  # quantiles of its input that an edge is looked at
 ALMOST = 0.01  # a formula as good as the best one, to that R^2, is preferred if it is simpler
 SIMPLE = 0.99  # R^2 above which an edge is its formula
@@ -27,8 +27,8 @@ SIMPLE = 0.99  # R^2 above which an edge is its formula
 class Formulas:
     """How much of the edges' variance one formula an edge explains.
 
-    Edges are drawn with probability proportional to their variance, so that plain means over the
-    draws are weighted by it.
+    Edges are drawn, with replacement, with probability proportional to their variance, so that
+    plain means over the draws are weighted by it.
 
     Attributes:
         line: mean R^2 of the best line.
@@ -110,19 +110,18 @@ def fit_formulas(points: Tensor, values: Tensor) -> dict[str, Tensor]:
     return found
 
 
-def edge_formulas(layer: KANLinear, inputs: Tensor, draws: int = 100, seed: int = 0) -> Formulas:
-    """Simple formulas for edges of a layer, and for splines fitted to noise.
+def edge_formulas(layer: KANLinear, inputs: Tensor) -> Formulas:
+    """Simple formulas for ``DRAWS`` edges of a layer, and for splines fitted to noise.
+
+    Edges and noise are drawn with seed 0.
 
     Args:
         layer: a KAN layer.
         inputs: (N, I) what reaches it.
-        draws: number of edges to draw, >= 1, with replacement.
-        seed: of the draw and of the noise.
 
     Raises:
-        ValueError: no edge varies, or ``draws`` is no integer >= 1.
+        ValueError: no edge varies.
     """
-    check_sizes("edge_formulas", draws=draws)
     places = (torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS * len(inputs)
     points = inputs.sort(0).values[places.long()]  # (P, I)
     weight = edge_weights(layer)
@@ -132,9 +131,9 @@ def edge_formulas(layer: KANLinear, inputs: Tensor, draws: int = 100, seed: int 
     variance = edge_variance(weight, covariance)
     if not variance.sum() > 1e-24 * weight.square().sum():
         raise ValueError(f"layer={layer!r}: no edge varies over inputs {tuple(inputs.shape)}")
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.multinomial(variance.flatten(), draws, replacement=True, generator=generator)
-    noise = torch.randn(draws, POINTS, dtype=torch.float64, generator=generator)
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.multinomial(variance.flatten(), DRAWS, replacement=True, generator=generator)
+    noise = torch.randn(DRAWS, POINTS, dtype=torch.float64, generator=generator)
     edges, nulls = [], []
     for edge, wave in zip(drawn.tolist(), noise, strict=True):
         output, i = divmod(edge, layer.in_features)

@@ -21,6 +21,7 @@ from kanlib.training.evaluation import batches
 # Modules that act on each number by itself; another kind of activation is one name more.
 ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.SiLU, nn.Tanh, SplineActivation)
 LARGEST = 3  # degree D of the polynomials that moments are kept for
+_BATCH = 512  # images at a time
 _RANK = 1e-10  # directions with less of the data's weight than that are none
 
 
@@ -41,19 +42,18 @@ class Moments:
     gram: Tensor
 
 
-def moments(model: nn.Module, images: Tensor, batch_size: int = 512) -> dict[str, Moments]:
+def moments(model: nn.Module, images: Tensor) -> dict[str, Moments]:
     """Moments of what reaches the KAN, dense and activation layers of ``model``.
 
     Args:
         model: called twice, in eval mode.
         images: (N, ...) as ``model`` takes them, on its device: the training images.
-        batch_size: images at a time, >= 1.
 
     Returns:
         Name of the layer within ``model`` -> its moments; empty for PCA, which has none.
 
     Raises:
-        ValueError: see ``kanlib.training.evaluation.batches``.
+        ValueError: there are no images.
     """
     low: dict[str, Tensor] = {}
     high: dict[str, Tensor] = {}
@@ -72,18 +72,12 @@ def moments(model: nn.Module, images: Tensor, batch_size: int = 512) -> dict[str
         gram[name] = gram.get(name, 0) + both @ both.mT / len(images)
 
     for see in (see_range, see_products):
-        visit(model, (KANLinear, nn.Linear, *ACTIVATIONS), images, see, batch_size)
+        visit(model, (KANLinear, nn.Linear, *ACTIVATIONS), images, see)
     return {name: Moments(low[name], high[name], gram[name]) for name in gram}
 
 
 @torch.no_grad()  # not inference_mode: copies of the model are made from what is seen
-def visit(
-    model: nn.Module,
-    kinds: tuple[type[nn.Module], ...],
-    images: Tensor,
-    see: See,
-    batch_size: int = 512,
-) -> None:
+def visit(model: nn.Module, kinds: tuple[type[nn.Module], ...], images: Tensor, see: See) -> None:
     """Call ``see(name, layer, x)`` with all that enters the layers of these kinds.
 
     Args:
@@ -91,12 +85,11 @@ def visit(
         kinds: of layers.
         images: (N, ...) as ``model`` takes them.
         see: gets the layer's name, the layer, and its input, a batch at a time.
-        batch_size: images at a time, >= 1.
 
     Raises:
-        ValueError: see ``kanlib.training.evaluation.batches``.
+        ValueError: there are no images.
     """
-    parts = batches(images, batch_size)
+    parts = batches(images, _BATCH)
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
     model.eval()
     with watch(layers, see):

@@ -65,11 +65,11 @@ def test_cka_by_kernels_and_by_hand():
 
 
 def test_bad_codes_are_refused():
-    with pytest.raises(ValueError, match="of the same images"):
+    with pytest.raises(ValueError, match=r"second of shape \(4, 2\)"):
         cka(np.zeros((3, 2)), np.zeros((4, 2)))
-    with pytest.raises(ValueError, match="constant or not finite"):
+    with pytest.raises(ValueError, match="first or second"):
         cka(np.ones((3, 2)), np.eye(3))
     with pytest.raises(ValueError, match=r"codes of shape \(3, 2\) and labels of shape \(4,\)"):
         linear_probe(np.zeros((3, 2)), np.zeros(4), np.zeros((3, 2)), np.zeros(3))
-    with pytest.raises(ValueError, match="codes finite"):
+    with pytest.raises(ValueError, match="codes"):
         class_information(np.full((3, 2), np.nan), np.zeros(3))

@@ -15,7 +15,7 @@ from kanlib.interpretability.moments import fit_polynomials, moments, visit
 from kanlib.models import PCA, Autoencoder, conv, dense
 from kanlib.training import reconstruction_error
 
-IMAGES = torch.rand(300, 1, 2, 2, generator=torch.Generator().manual_seed(3)) * 2 - 1
+IMAGES = torch.rand(600, 1, 2, 2, generator=torch.Generator().manual_seed(3)) * 2 - 1
 
 
 def kan_layer(inputs: int = 4, outputs: int = 4, **options) -> KANLinear:
@@ -47,7 +47,7 @@ def brute_edges(layer: KANLinear, x: Tensor) -> np.ndarray:
 @pytest.mark.parametrize("separate_scale", [False, True])
 def test_spread_and_mean_are_those_of_the_edges_one_by_one(separate_scale):
     layer = kan_layer(separate_scale=separate_scale)
-    seen = moments(one_layer(layer), IMAGES, batch_size=64)["decoder.0"]
+    seen = moments(one_layer(layer), IMAGES)["decoder.0"]
     mean, spread = edges.edge_spread(layer, seen)
     found = brute_edges(layer, IMAGES.flatten(1))
     assert mean.numpy() == pytest.approx(found.mean(0), abs=1e-5)
@@ -188,9 +188,10 @@ def test_pruning_by_size_is_torchs_global_pruning():
     other = copy.deepcopy(model)
     layers = {name: other.get_submodule(name) for name in kept}
     torch_prune.global_unstructured(
-        [(layer, "weight") for layer in layers.values()], torch_prune.L1Unstructured,
+        [(layer, "weight") for layer in layers.values()],
+        torch_prune.L1Unstructured,
         amount=total - round(0.4 * total),
-    )  # fmt: skip
+    )
     for name, layer in layers.items():
         assert torch.equal(kept[name], dict(layer.named_buffers())["weight_mask"].bool())
 
@@ -233,17 +234,17 @@ def test_bad_arguments_are_named():
     assert moments(pca, IMAGES) == {}
     seen = moments(model, IMAGES)
     for call, message in (
-        (lambda: edges.ablate(model, seen, 4), "degree=4 must be one of 0, 1, 2, 3"),
-        (lambda: edges.ablate(model, seen, 1, "code"), "part='code': Autoencoder has no curved"),
-        (lambda: edges.ablate(pca, {}, 1), "part='': PCA has no curved layer"),
-        (lambda: edges.edge_scores(model, seen, "size"), "rule='size' must be 'spread'"),
-        (lambda: edges.edge_scores(model, seen, "sise"), "rule='sise' must be 'spread'"),
-        (lambda: edges.strongest({}, 1.5), "kept=1.5 must be between 0 and 1"),
-        (lambda: edges.gini(torch.tensor([1.0, -1.0])), "must be finite and >= 0"),
-        (lambda: edges.entropy(torch.zeros(3)), "not all of them 0"),
-        (lambda: moments(model, IMAGES[:0]), "must be at least one"),
+        (lambda: edges.ablate(model, seen, 4), "degree=4"),
+        (lambda: edges.ablate(model, seen, 1, "code"), "part='code'"),
+        (lambda: edges.ablate(pca, {}, 1), "part=''"),
+        (lambda: edges.edge_scores(model, seen, "size"), "rule='size'"),
+        (lambda: edges.edge_scores(model, seen, "sise"), "rule='sise'"),
+        (lambda: edges.strongest({}, 1.5), "kept=1.5"),
+        (lambda: edges.gini(torch.tensor([1.0, -1.0])), r"values of shape \(2,\)"),
+        (lambda: edges.entropy(torch.zeros(3)), r"values of shape \(3,\)"),
+        (lambda: moments(model, IMAGES[:0]), r"images of shape \(0, 1, 2, 2\)"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
-    with pytest.raises(TypeError, match="must be a KANLinear or"):
+    with pytest.raises(TypeError, match=r"layer=ReLU\(\)"):
         edges.edge_weights(nn.ReLU())
