@@ -50,9 +50,12 @@ findings: setup ## audit the paper and judge its claims, from the committed reco
 	$(BIN)/papermill --no-progress-bar -k python3 notebooks/06_verdicts.ipynb build/06_verdicts.ipynb
 
 # Built aside and moved when whole: a build that fails leaves the site that was there.
-site: setup ## render notebooks, tables and figures as a web site (build/site/index.html)
-	@rm -rf $(SITE).new && mkdir -p $(SITE).new/source
-	@cp -R docs/index.md README.md experiments figures notebooks results $(SITE).new/source
+# The folder that Sphinx reads is laid out as this one, so that links lead to the same places.
+site: setup ## render pages, notebooks, tables and figures as a web site (build/site/index.html)
+	@rm -rf $(SITE).new && mkdir -p $(SITE).new/source/results
+	@cp -R README.md docs experiments figures notebooks $(SITE).new/source
+	@cp -R results/*.* results/benchmarks results/published $(SITE).new/source/results
+	@mv $(SITE).new/source/docs/index.md $(SITE).new/source
 	$(BIN)/sphinx-build -q -W --keep-going -c docs -d $(SITE).new/doctrees $(SITE).new/source $(SITE).new/site
 	@rm -rf $(SITE) && mv $(SITE).new/site $(SITE) && rm -rf $(SITE).new
 	@echo "Open $(SITE)/index.html"

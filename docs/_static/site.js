@@ -34,9 +34,20 @@ function act(element, action) {
   element.addEventListener("keydown", (event) => event.key === "Enter" && action());
 }
 
+// A link may lead into a folded group.
+function unfold() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  for (let at = target.parentElement; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+  target.scrollIntoView();
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const viewer = document.body.appendChild(document.createElement("dialog"));
   viewer.addEventListener("click", () => viewer.close());
   for (const head of document.querySelectorAll("article thead th")) act(head, () => sort(head));
-  for (const image of document.querySelectorAll("article img")) act(image, () => enlarge(image, viewer));
+  for (const image of document.querySelectorAll("article img:not(.card img)"))
+    act(image, () => enlarge(image, viewer));
+  addEventListener("hashchange", unfold);
+  unfold();
 });

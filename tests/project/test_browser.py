@@ -72,7 +72,15 @@ def lab(browser, tmp_path_factory):
 def test_a_notebook_runs_in_jupyterlab(lab, browser, screenshots, name):
     stored = nbformat.read(f"notebooks/{name}", as_version=4)
     cells = [cell for cell in stored.cells if cell.cell_type == "code"]
-    pictures = [o for cell in cells for o in cell.outputs if "image/png" in o.get("data", {})]
+    folds = [cell.metadata.get("jupyter", {}) for cell in cells]
+    pictures = [
+        output
+        for cell, fold in zip(cells, folds, strict=True)
+        if not fold.get("outputs_hidden")
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+    folded = sum(fold.get("source_hidden", False) for fold in folds)
 
     def texts(selector):
         code = "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)"
@@ -90,15 +98,21 @@ def test_a_notebook_runs_in_jupyterlab(lab, browser, screenshots, name):
 
     def is_done(_):
         shown = prompts()
-        return errors() or (len(shown) == len(cells) and all(n[1:-2].isdigit() for n in shown))
+        all_ran = len(shown) == len(cells) - folded and all(n[1:-2].isdigit() for n in shown)
+        return errors() or (all_ran and is_idle())
 
     def prompts():
-        return texts(".jp-CodeCell .jp-InputPrompt")
+        """Of the cells that are not folded."""
+        return texts(".jp-CodeCell .jp-InputPrompt:not(.jp-Placeholder-prompt)")
+
+    def is_idle():
+        return texts('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
 
     def run_all(browser):
         """From a fresh page: now and then the menu does nothing, and it must be loaded again."""
         browser.get(lab.format(name))
-        until(lambda _: texts('.jp-Notebook-ExecutionIndicator[data-status="idle"]'), browser)
+        until(lambda _: is_idle(), browser)
+        until(lambda _: len(texts(".jp-InputPlaceholder")) == folded, browser)
         choose("Run")
         choose("Run All Cells")
         time.sleep(4)
