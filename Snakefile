@@ -3,16 +3,18 @@
 #
 #   snakemake --profile profiles/local --config experiment=mnist
 #
-# --config also takes results=DIR, figures=DIR, fast_cpu=false and compiled=true (see kanlib/training/cpu.py),
-# and logs=DIR: workflows that run side by side in one clone need a folder each.
+# --config also takes results=DIR, figures=DIR, fast_cpu=false and compiled=true (see
+# kanlib/training/cpu.py), and logs=DIR: workflows side by side in one clone need a folder each.
 # A record is never made twice: its own commit is written in it. Delete it to have it made again.
 import json
 import os
 import re
 import shlex
 import sys
+import textwrap
 
 from kanlib.experiments import find_experiment, load_experiment
+from kanlib.report.outputs import outputs
 from kanlib.training.cpu import MALLOC
 
 
@@ -31,33 +33,14 @@ LOGS = str(config.get("logs", "build/notebooks"))
 FAST_CPU, COMPILED = switch("fast_cpu", True), switch("compiled", False)
 EXPERIMENT = find_experiment(str(config.get("experiment", "digits")))
 PLAN = load_experiment(EXPERIMENT)
-if not PLAN.records:
-    raise WorkflowError(
-        f"{EXPERIMENT} makes no records; {PLAN.notebook} trains its runs itself: run "
-        f"{Path(sys.executable).parent}/papermill {PLAN.notebook} build/{EXPERIMENT.stem}.ipynb"
-        f" -p experiment {EXPERIMENT.stem}"
-    )
 PLANS = [PLAN] + [load_experiment(find_experiment(name)) for name in PLAN.also]
 RUNS = {str(run.path(RESULTS)): run for plan in PLANS for run in plan.runs()}
 ARRAYS = [str(Path(record).with_suffix(".npz")) for record in RUNS]
-KANS = any(run.model.startswith("kan") for run in RUNS.values())  # other models have no edges
-DRAWN = ["mse", "accuracy", "reconstructions", "training", "confusion"] + ["edges"] * KANS
-TABLES = expand(
-    "{folder}/{stem}{table}.{ending}",
-    folder=RESULTS,
-    stem=EXPERIMENT.stem,
-    table=[""] if PLAN.notebook else ["", "_mse", "_accuracy", "_leak"],
-    ending=["csv", "md", "tex"],
-)
-PICTURES = expand(
-    "{folder}/{stem}{figure}.{ending}",
-    folder=FIGURES,
-    stem=EXPERIMENT.stem,
-    figure=[""] if PLAN.notebook else [f"_{name}" for name in DRAWN],
-    ending=["png", "pdf"],
-)
-# What reads records; a change there makes tables and figures anew.
-READERS = [str(path) for name in ("experiments", "report") for path in Path("kanlib", name).rglob("*.py")]
+MADE = outputs(PLAN, EXPERIMENT.stem)
+TABLES = [f"{RESULTS}/{stem}.{ending}" for stem in MADE[0] for ending in ("csv", "md", "tex")]
+PICTURES = [f"{FIGURES}/{stem}.{ending}" for stem in MADE[1] for ending in ("png", "pdf")]
+# Tables and figures depend on the library; a change there makes them anew.
+LIBRARY = sorted(map(str, Path("kanlib").rglob("*.py")))
 
 # One thread a job: two small jobs side by side beat one job of two threads.
 PAPERMILL = (
@@ -90,12 +73,17 @@ onstart:
 
 
 onsuccess:
+    errors = Path(f"{RESULTS}/{EXPERIMENT.stem}_mse.md")
+    if str(errors.with_suffix(".csv")) in TABLES and errors.exists():
+        print(f"\n{PLAN.heading}: test error by code size\n\n{errors.read_text()}")
+        print("\n".join(textwrap.wrap(PLAN.about, 100)), end="\n\n")
     for title, ending, paths, also in (
         ("Tables: ", ".csv", TABLES, ".md, .tex"), ("Figures:", ".png", PICTURES, ".pdf")
     ):
         there = [path for path in paths if path.endswith(ending) and Path(path).exists()]
         if there:
             print(title, *there, f"(also {also})")
+    print("Read next: README.md and docs/findings.md, or open the notebooks by `make lab`")
 
 
 rule all:
@@ -127,7 +115,7 @@ DRAW = READ | {"figures_dir": FIGURES}
 if PLAN.notebook:
 
     rule study:
-        input: EXPERIMENT, RUNS, ARRAYS, READERS, notebook=PLAN.notebook
+        input: EXPERIMENT, RUNS, ARRAYS, LIBRARY, notebook=PLAN.notebook
         output: TABLES, PICTURES
         params: yaml=json.dumps(DRAW)
         log: f"{LOGS}/{EXPERIMENT.stem}.txt"
@@ -137,7 +125,7 @@ if PLAN.notebook:
 else:
 
     rule tables:
-        input: EXPERIMENT, RUNS, READERS, notebook="notebooks/03_tables.ipynb"
+        input: EXPERIMENT, RUNS, LIBRARY, notebook="notebooks/03_tables.ipynb"
         output: TABLES
         params: yaml=json.dumps(READ)
         log: f"{LOGS}/{EXPERIMENT.stem}_tables.txt"
@@ -145,7 +133,7 @@ else:
         shell: PAPERMILL
 
     rule figures:
-        input: EXPERIMENT, RUNS, ARRAYS, READERS, notebook="notebooks/04_figures.ipynb"
+        input: EXPERIMENT, RUNS, ARRAYS, LIBRARY, notebook="notebooks/04_figures.ipynb"
         output: PICTURES
         params: yaml=json.dumps(DRAW)
         log: f"{LOGS}/{EXPERIMENT.stem}_figures.txt"

@@ -3,8 +3,9 @@
     python tests/faults.py --kills 30 --seed 0     # make faults
 
 A workflow is several processes: Snakemake starts a papermill for each run, papermill a kernel.
-Whichever is killed, and whenever: every record that exists is whole; the next start of the
-workflow makes what is missing and nothing else; the tables are those of an undisturbed run.
+Whichever is killed, and whenever: every record that exists is whole, and so are the weights that it
+names; the next start of the workflow makes what is missing and nothing else; the tables are those
+of an undisturbed run.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import pandas as pd
 import psutil
 from workflow import finish, numbers, records, start, write_experiment
 
-from kanlib.experiments import load_record
+from kanlib.experiments import load
 
 MARK = "KANLIB_TEST"  # in the environment of all processes of a workflow, orphans too
 TIMES = ("seconds", "peak_mib")  # columns that differ between equal runs
@@ -164,12 +165,12 @@ class Victim:
         self._see_records()
 
     def _see_records(self) -> None:
-        """Every record is whole, and is as it was when it was seen first."""
+        """Every record and its weights are whole; a record is as it was when it was seen first."""
         there = records(self.folder)
         for path in there:
             # A workflow removes what an orphan wrote of a run that it is about to start.
             with contextlib.suppress(FileNotFoundError):
-                load_record(path)
+                load(path)  # checks the weights too
         changed = [path.name for path in self.whole if there.get(path) != self.whole[path]]
         if not self.orphaned.issuperset(Path(name).stem for name in changed):
             raise AssertionError(f"{changed} were whole and yet made again")

@@ -1,153 +1,225 @@
-"""The committed numbers: tables agree with their records, and records with their runs."""
+"""The committed numbers: tables follow from their records, and records from their runs."""
 
+import functools
 import os
 import subprocess
 from ast import literal_eval
+from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 from papermill import inspect_notebook
 
+import kanlib
 from kanlib.data import load_images
-from kanlib.experiments import Run, load_experiment, load_record, load_records
-from kanlib.report import claims, sensitivity, stability
-from kanlib.report.statistics import summarise
-from kanlib.report.tables import by_bottleneck
-from kanlib.training import reconstruction_error, train
-from kanlib.training.cpu import fast_products
+from kanlib.experiments import (
+    Record,
+    Run,
+    execute,
+    load_arrays,
+    load_experiment,
+    load_record,
+    load_records,
+    measured,
+    step_logs,
+    to_frame,
+)
+from kanlib.interpretability import comparisons, load_analysis
+from kanlib.interpretability import tables as analyses
+from kanlib.report import claims, columns, sensitivity, stability, statistics, tables
+from kanlib.report.labels import labelled
+from kanlib.training import reconstruction_error
 
-WITH_TABLES = sorted(
-    path for path in Path("experiments").glob("*.yaml") if Path(f"results/{path.stem}.csv").exists()
-    and path.stem != "digits"
-)  # fmt: skip
-COMMITTED = [path for path in WITH_TABLES if load_experiment(path).notebook is None]
-STUDIES = [path for path in WITH_TABLES if path not in COMMITTED]
-RECORDS = [p for p in Path("results/runs").rglob("*.json") if "digits" not in p.parts]
-JUDGED = literal_eval(inspect_notebook("notebooks/06_verdicts.ipynb")["names"]["default"])
+EXPERIMENTS = {path.stem: load_experiment(path) for path in Path("experiments").glob("*.yaml")}
+# The records of digits are no part of the history.
+KEPT = {stem: plan for stem, plan in sorted(EXPERIMENTS.items()) if plan.dataset != "digits"}
+USUAL = [
+    stem
+    for stem, plan in KEPT.items()
+    if not plan.notebook and any(run.path("results").exists() for run in plan.runs())
+]
+needs_mnist = pytest.mark.skipif(
+    not Path(os.environ.get("KANLIB_DATA", "nowhere"), "MNIST").exists(),
+    reason="KANLIB_DATA has no MNIST/",
+)
+
+
+@functools.cache
+def records_of(*stems: str) -> list[Record]:
+    """The records of experiments, read once for all tests."""
+    return load_records([run for stem in stems for run in KEPT[stem].runs()], "results")
+
+
+def frame_of(*stems: str) -> pd.DataFrame:
+    return to_frame(records_of(*stems))
+
+
+def assert_kept(stem: str, fresh: pd.DataFrame) -> None:
+    """results/<stem>.csv is what ``fresh`` would be as a file."""
+    kept = pd.read_csv(f"results/{stem}.csv")
+    written = pd.read_csv(StringIO(fresh.to_csv()))
+    # Sums may be added in another order elsewhere.
+    pd.testing.assert_frame_equal(kept, written, check_dtype=False, rtol=1e-6, atol=1e-12)
 
 
 def test_the_paper_experiment_is_committed():
-    assert Path("experiments/mnist.yaml") in COMMITTED
+    assert "mnist" in USUAL
 
 
-@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
-def test_a_committed_table_follows_from_the_committed_records(path):
-    records = load_records(load_experiment(path).runs(), "results")
-    table = pd.read_csv(f"results/{path.stem}.csv")
-    metrics = ["test_mse", "knn_accuracy", "leaky_knn_code_accuracy", "parameters"]
-    fresh = summarise(records, metrics)
-    assert list(table["label"]) == list(fresh["label"])
-    for metric in metrics:
-        assert table[metric].to_numpy() == pytest.approx(fresh[metric].to_numpy(), rel=1e-12)
+@pytest.mark.parametrize("stem", USUAL)
+def test_the_tables_of_an_experiment_follow_from_its_records(stem):
+    frame = frame_of(stem)
+    summary = labelled(statistics.summarise(frame, measured(frame)), KEPT[stem].common)
+    assert_kept(stem, summary.dropna(axis=1, how="all").set_index("label"))
+    accuracy = tables.by_bottleneck(summary, "knn_accuracy")
+    assert_kept(f"{stem}_accuracy", tables.upright(accuracy))
+    leak = tables.by_bottleneck(summary, "leaky_knn_code_accuracy") - accuracy
+    assert_kept(f"{stem}_leak", tables.upright(leak))
+
+    expected = tables.by_bottleneck(summary, "test_mse")
+    kept = pd.read_csv(f"results/{stem}_mse.csv", index_col=0)
+    kept = kept.T if len(expected.columns) > 8 else kept
+    assert list(kept.index)[: len(expected)] == list(expected.index)  # the published may follow
+    numbers = kept.iloc[: len(expected)].to_numpy()
+    assert numbers == pytest.approx(expected.to_numpy(), rel=1e-6, nan_ok=True)
 
 
-@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
-def test_a_table_by_size_is_the_one_it_is_made_of(path):
-    whole = pd.read_csv(f"results/{path.stem}.csv")
-    accuracy = by_bottleneck(whole, "knn_accuracy")
-    leak = by_bottleneck(whole, "leaky_knn_code_accuracy") - accuracy
-    for name, expected in (
-        ("mse", by_bottleneck(whole, "test_mse")), ("accuracy", accuracy), ("leak", leak),
-    ):  # fmt: skip
-        table = pd.read_csv(f"results/{path.stem}_{name}.csv", index_col=0)
-        table = table if list(expected.index) == list(table.index)[: len(expected)] else table.T
-        kept = table.loc[expected.index]  # the published row is below them
-        assert kept.to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-12, nan_ok=True)
+def test_the_verdicts_follow_from_the_records():
+    stems = literal_eval(inspect_notebook("notebooks/06_verdicts.ipynb")["names"]["default"])
+    times = pd.read_csv("results/training_steps.csv")
+    parts = [claims.compare(frame_of(*stems)), claims.compare(times)]
+    compared = pd.concat(parts, ignore_index=True)
+    assert_kept("verdicts", compared.set_index("claim"))
+    assert_kept("claims", claims.summarise(compared).set_index("claim"))
+    assert_kept("scoreboard", claims.scoreboard(compared))
 
 
-def study_table(plan, records):
-    """What the notebook of a study computes from its records, as its table has it."""
-    match Path(plan.notebook).stem:
-        case "07_worth":
-            table = summarise(records, ["test_mse", "knn_accuracy"]).set_index("label")
-            return table.assign(knn_error=1 - table["knn_accuracy"]).rename_axis("model")
-        case "08_sensitivity":
-            base = Run(**{name: value for name, value in plan.common.items() if name != "seed"})
-            return sensitivity.effects(records, plan.runs(), base).set_index("setting")
-        case "11_stability":
-            return stability.summarise(records, stability.load_steps(records))
-    raise NotImplementedError(plan.notebook)
+def test_every_trained_model_that_is_judged_was_timed():
+    stems = literal_eval(inspect_notebook("notebooks/06_verdicts.ipynb")["names"]["default"])
+    frame = frame_of(*stems)
+    timed = columns.configurations(pd.read_csv("results/training_steps.csv"))
+    assert set(timed) == set(columns.configurations(frame[frame["model"] != "pca"]))
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_the_table_of_a_study_follows_from_the_committed_records(path):
-    plan = load_experiment(path)
-    fresh = study_table(plan, load_records(plan.runs(), "results"))
-    table = pd.read_csv(f"results/{path.stem}.csv", index_col=0)
-    assert list(table.index) == list(fresh.index)
-    compared = table.columns.intersection(fresh.select_dtypes("number").columns)
-    assert {"test_mse", "seeds"} <= set(compared)
-    for name in compared:
-        expected = fresh[name].to_numpy(float)
-        assert table[name].to_numpy() == pytest.approx(expected, rel=1e-6, nan_ok=True), name
-    words = table.columns.intersection(fresh.select_dtypes(exclude="number").columns)
-    assert table[words].astype(str).equals(fresh[words].astype(str))
+@pytest.mark.parametrize("stem", ["worth-mnist", "worth-cifar10"])
+def test_what_models_are_worth_follows_from_records_and_costs(stem):
+    costs = pd.read_csv(f"results/{stem}_costs.csv").drop(columns="label")
+    frame = frame_of(stem)
+    summary = statistics.summarise(frame, ["test_mse", "knn_accuracy"])
+    summary["knn_error"] = 1 - summary["knn_accuracy"]
+    table = labelled(columns.join(summary, costs), KEPT[stem].common)
+    assert_kept(stem, table.set_index("label"))
+    recorded = statistics.summarise(frame, ["parameters"])["parameters"]
+    assert table["parameters"].tolist() == recorded.tolist()
 
 
-def test_the_committed_verdicts_follow_from_the_committed_records():
-    table = pd.read_csv("results/verdicts.csv")
-    plans = [load_experiment(f"experiments/{name}.yaml") for name in JUDGED]
-    records = load_records([run for plan in plans for run in plan.runs()], "results")
-    rounds = pd.read_csv("results/training_steps.csv").rename(columns={"round": "seed"})
-    fresh = pd.concat([claims.compare(part) for part in (records, rounds)])
-    keys = ["claim", "protocol", "metric", "dataset", "bottleneck", "kan", "rival"]
-    both = table.merge(fresh, on=keys, suffixes=("", "_fresh"))
-    assert len(both) == len(fresh) == len(table) > 0
-    for name in ("kan_value", "difference", "low", "high", "bootstrap_low", "bootstrap_high"):
-        assert both[name].to_numpy() == pytest.approx(both[f"{name}_fresh"].to_numpy(), rel=1e-9)
-    assert both["verdict"].tolist() == both["verdict_fresh"].tolist()
+@pytest.mark.parametrize("stem", ["sensitivity-mnist", "pairs-mnist"])
+def test_effects_follow_from_the_records(stem):
+    common = {name: value for name, value in KEPT[stem].common.items() if name != "seed"}
+    base, records = Run(**common), records_of(stem)
+    assert_kept(stem, sensitivity.effects(records, base).set_index("setting"))
+    coverage = sensitivity.grid_coverage(records, base)
+    assert_kept(f"{stem}_coverage", coverage.set_index("setting"))
+    if deep := [record for record in records if record.run.hidden == 32]:
+        held = base.model_copy(update={"hidden": 32})
+        assert_kept(f"{stem}_deep", sensitivity.effects(deep, held).set_index("setting"))
 
 
-def test_the_committed_claims_follow_from_the_committed_verdicts():
-    fresh = claims.summarise(pd.read_csv("results/verdicts.csv"))
-    pd.testing.assert_frame_equal(pd.read_csv("results/claims.csv"), fresh, check_dtype=False)
+def test_stability_follows_from_the_records():
+    records = records_of("stability-mnist")
+    frame = to_frame(records).join(stability.dead_units(records))
+    summary = stability.summarise(frame, step_logs(records))
+    table = labelled(summary, KEPT["stability-mnist"].common)
+    assert_kept("stability-mnist", table.set_index("label"))
 
 
-def test_the_committed_series_follow_from_the_committed_records():
-    table = pd.read_csv("results/series.csv")
-    for name in ("series-italy", "series-gunpoint"):
-        plan = load_experiment(f"experiments/{name}.yaml")
-        fresh = summarise(load_records(plan.runs(), "results"), ["test_mse", "knn_accuracy"])
-        rows: Any = table[table["dataset"] == plan.dataset]
-        assert rows["label"].tolist() == fresh["label"].tolist()
-        for metric in ("test_mse", "test_mse_sd", "knn_accuracy"):
-            expected = fresh[metric].to_numpy()
-            assert rows[metric].to_numpy() == pytest.approx(expected, rel=1e-12, nan_ok=True)
+def test_the_table_of_series_follows_from_the_records():
+    metrics = ["test_mse", "knn_accuracy", "parameters"]
+    parts = [
+        labelled(statistics.summarise(frame_of(stem), metrics), KEPT[stem].common)
+        for stem in ("series-italy", "series-gunpoint")
+    ]
+    table = pd.concat(parts).drop(columns="parameters_sd").astype({"parameters": int})
+    assert_kept("series", table.set_index("dataset"))
+
+
+def test_the_tables_of_interpretability_follow_from_the_analyses():
+    plan = KEPT["interpretability-mnist"]
+    found = [load_analysis(run, "results") for run in plan.runs()]
+    assert all(a.environment.git_commit and not a.environment.git_dirty for a in found)
+    measures = analyses.measures(found)
+    compared = comparisons.compare(found, plan.common)
+    for name, index, table in (
+        ("measures", "label", statistics.summarise(measures, measured(measures))),
+        ("ablation", "label", analyses.ablations(found)),
+        ("pruning", "label", analyses.pruning_curves(found)),
+        ("comparisons", "kan", compared),
+        ("verdicts", "kan", comparisons.verdicts(compared)),
+    ):
+        named = labelled(table, plan.common) if index == "label" else table
+        assert_kept(f"interpretability-mnist_{name}", named.set_index(index))
+
+
+@functools.cache
+def tracked(ending: str) -> list[Path]:
+    """The files of runs that git tracks."""
+    command = ["git", "ls-files", "-z", f"results/runs/*{ending}"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no checkout here")
+    return [Path(name) for name in listed.split("\0") if name]
 
 
 def test_every_committed_record_is_valid_and_lies_where_its_run_says():
-    assert RECORDS
-    for path in RECORDS:
+    assert tracked(".json")
+    arrays = set(tracked(".npz"))
+    for path in tracked(".json"):
         record = load_record(path)
         assert record.run.path("results") == path
         assert record.environment.git_commit and not record.environment.git_dirty
-        assert path.with_suffix(".npz").exists()
+        assert path.with_suffix(".npz") in arrays
+        if record.schema_version > 1:  # the images lie in a file of their own
+            assert "originals" in load_arrays(record)
 
 
 def test_every_committed_record_names_a_commit_of_this_history():
     history = subprocess.run(["git", "rev-list", "HEAD"], capture_output=True, text=True)
     if history.returncode or Path(".git/shallow").exists():
         pytest.skip("no history here")
-    named = {load_record(path).environment.git_commit for path in RECORDS}
+    named = {load_record(path).environment.git_commit for path in tracked(".json")}
     assert named <= set(history.stdout.split())
 
 
+def test_committed_weights_are_those_that_their_records_name():
+    for path in tracked(".safetensors"):
+        record = load_record(path.with_suffix(".json"))
+        assert record.weights is not None and record.weights.file == path.name
+        kanlib.load(record)  # a ValueError, if the file's hash is another
+
+
+@needs_mnist
+def test_a_model_of_committed_weights_has_the_test_error_of_its_record():
+    found = [load_record(path.with_suffix(".json")) for path in tracked(".safetensors")]
+    found = [record for record in found if record.run.dataset == "mnist"]
+    if not found:
+        pytest.skip("no weights are committed")
+    images = load_images("mnist")
+    for record in found:
+        assert images.fingerprint == record.data_fingerprint
+        error = reconstruction_error(kanlib.load(record.path), images.test.images)
+        assert error == pytest.approx(record.evaluation["test_mse"], rel=1e-4)
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not Path(os.environ.get("KANLIB_DATA", "nowhere"), "MNIST").exists(),
-    reason="KANLIB_DATA has no MNIST/",
-)
+@needs_mnist
 def test_a_committed_run_trained_again_gives_its_record():
-    run = Run(dataset="mnist", model="mlp", bottleneck=9)
-    record = load_record(run.path("results"))
+    record = load_record(Run(dataset="mnist", model="mlp", bottleneck=9).path("results"))
     images = load_images("mnist")
     assert images.fingerprint == record.data_fingerprint
-    model = run.build_model(images.shape)
-    with fast_products(record.environment.products == "onednn"):
-        history = train(model, images, run.training(), seed=run.seed)
+    again = execute(record.run, images, fast_cpu=record.environment.products == "onednn").record
     # Other processors round otherwise, and training amplifies that; seeds differ by more.
-    assert history.test_loss == pytest.approx(record.history.test_loss, rel=0.02)
-    error = reconstruction_error(model, images.test.images)
-    assert error == pytest.approx(record.evaluation.test_mse, rel=0.02)
+    assert again.history.test_loss == pytest.approx(record.history.test_loss, rel=0.02)
+    error = pytest.approx(record.evaluation["test_mse"], rel=0.02)
+    assert again.evaluation["test_mse"] == error
