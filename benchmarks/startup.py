@@ -19,15 +19,15 @@ CODE = "import time; start = time.perf_counter(); import {}; print(time.perf_cou
 COMPILING = """
 import time, torch
 from benchmarks.worker import resident
-from kanlib import cpu
-from kanlib.autoencoders import kan
-from kanlib.reconstruction import reconstruction_loss as loss
+from kanlib.models.dense import kan
+from kanlib.training.cpu import compiler, passes_of
+from kanlib.training.evaluation import reconstruction_loss as loss
 model, x = kan((1, 28, 28), 34), torch.rand(64, 1, 28, 28)
 loss(model, x).backward()
 before, start = resident("VmRSS"), time.perf_counter()
-with cpu.compiled_passes() as passes:
-    cpu.compiled(loss)(model, x).backward()
-print(passes, time.perf_counter() - start, (resident("VmRSS") - before) / 2**20)
+with compiler(True) as compiled:
+    compiled(loss)(model, x).backward()
+print(passes_of(True), time.perf_counter() - start, (resident("VmRSS") - before) / 2**20)
 """
 NOTEBOOK = ROOT / "notebooks/02_train_autoencoder.ipynb"
 WORK = "train(autoencoder"  # in the cell that trains and evaluates

@@ -8,22 +8,26 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.cases import Case
+from benchmarks.cases import Case, Competitor
 from benchmarks.competitors import LAYERS, MODELS
-from kanlib.training.cpu import compiled
+from kanlib.training.cpu import Function
 from kanlib.training.evaluation import reconstruction_loss
 
 Call = Callable[[], object]
+Compiled = Callable[[Function], Function]  # or the function itself, for a competitor without it
 
 STEPS = 938  # of an epoch of MNIST: 60,000 images, batch 64
 PART = 94  # of these are timed in a round: a tenth
 
 
-def layer_pass(case: Case, name: str, device: str, *, inner: bool = True) -> Call:
+def layer_pass(
+    case: Case, competitor: Competitor, device: str, compiled: Compiled, *, inner: bool = True
+) -> Call:
     """Forward and backward of a layer, gradients allocated afresh as in training.
 
     An inner layer passes a gradient on to its input, a first layer does not.
     """
+    name = competitor.name
     layer = LAYERS[name](case.in_features, case.out_features, case.grid_size, case.spline_order).to(
         device
     )
@@ -41,16 +45,17 @@ def layer_pass(case: Case, name: str, device: str, *, inner: bool = True) -> Cal
     return call
 
 
-def first_layer_pass(case: Case, name: str, device: str) -> Call:
+def first_layer_pass(case: Case, competitor: Competitor, device: str, compiled: Compiled) -> Call:
     """``layer_pass`` without a gradient for the input."""
-    return layer_pass(case, name, device, inner=False)
+    return layer_pass(case, competitor, device, compiled, inner=False)
 
 
-def training_step(case: Case, name: str, device: str) -> Call:
+def training_step(case: Case, competitor: Competitor, device: str, compiled: Compiled) -> Call:
     """Forward, mean squared error, backward and AdamW on one batch of images.
 
     "authors": AdamW as it comes, and the loss read at each step; others as ``kanlib.training``.
     """
+    name = competitor.name
     model = _autoencoder(case, name).to(device)
     x = _images(case, case.batch).to(device)
     optimizer = torch.optim.AdamW(
@@ -72,7 +77,7 @@ def training_step(case: Case, name: str, device: str) -> Call:
     return call
 
 
-def epoch_part(case: Case, name: str, device: str) -> Call:
+def epoch_part(case: Case, competitor: Competitor, device: str, compiled: Compiled) -> Call:
     """A tenth of an epoch of MNIST (``PART`` steps), batches and a fresh optimizer included.
 
     "authors": torchvision's way, each image from PIL through two transforms in a ``DataLoader``;
@@ -83,20 +88,20 @@ def epoch_part(case: Case, name: str, device: str) -> Call:
 
     count = PART * case.batch
     pixels = _mnist(case, count)
-    model: Any = _autoencoder(case, name).to(device)
-    if name == "authors":
+    model: Any = _autoencoder(case, competitor.name).to(device)
+    if competitor.name == "authors":
         loader = DataLoader(_Pictures(pixels), batch_size=case.batch, shuffle=True)
         return lambda: _authors_epoch(model, loader, device)
     labels = torch.zeros(count, dtype=torch.int64)
     split, few = Split(pixels, labels), Split(pixels[: case.batch], labels[: case.batch])
     images = Images("mnist", split, few, ("0",), "").to(device)
     config = TrainingConfig(epochs=1, batch_size=case.batch)
-    return lambda: train(model, images, config)
+    return lambda: train(model, images, config, compiled=competitor.fast)
 
 
-def inference(case: Case, name: str, device: str) -> Call:
+def inference(case: Case, competitor: Competitor, device: str, compiled: Compiled) -> Call:
     """Reconstruction of one batch of images, without gradients."""
-    model = _autoencoder(case, name).to(device).eval()
+    model = _autoencoder(case, competitor.name).to(device).eval()
     x = _images(case, case.batch).to(device)
     outputs = compiled(_outputs)
 
@@ -107,7 +112,7 @@ def inference(case: Case, name: str, device: str) -> Call:
     return call
 
 
-WORK: dict[str, Callable[[Case, str, str], Call]] = {
+WORK: dict[str, Callable[[Case, Competitor, str, Compiled], Call]] = {
     "first layer": first_layer_pass,
     "inner layer": layer_pass,
     "step": training_step,

@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.cases import Case
-from benchmarks.work import WORK, Call
-from kanlib.training.cpu import compiled_passes, fast_products
+from benchmarks.cases import Case, Competitor
+from benchmarks.work import WORK, Call, Compiled
+from kanlib.training.cpu import compiler, fast_products, passes_of
 
 LONG = 0.5  # seconds: such a call has many steps of its own
 
@@ -119,12 +119,16 @@ class Worker:
     def __init__(self) -> None:
         self.timer: Timer | None = None
         self.settings = ExitStack()
+        self.fast = False
+        self.compiled: Compiled = lambda function: function
 
     def start(self, fast: bool) -> dict[str, Any]:
         """Switch the settings, before anything is timed."""
+        self.fast = fast
+        self.compiled = self.settings.enter_context(compiler(fast))
         return {
             "products": self.settings.enter_context(fast_products(fast)),
-            "passes": self.settings.enter_context(compiled_passes(fast)),
+            "passes": passes_of(fast),
             "threads": torch.get_num_threads(),
         }
 
@@ -135,8 +139,12 @@ class Worker:
         self.timer = None  # gives the memory back first
         torch.manual_seed(0)
         what = Case(**case)
-        self.timer = Timer(WORK[what.what](what, name, device), device, round_seconds)
+        self.timer = Timer(self.call(what, name, device), device, round_seconds)
         return {"seconds": self.timer.seconds, "repeats": self.timer.repeats}
+
+    def call(self, case: Case, name: str, device: str) -> Call:
+        """What is timed."""
+        return WORK[case.what](case, Competitor(name, self.fast), device, self.compiled)
 
     def round(self) -> dict[str, Any]:
         """Seconds of a call."""
@@ -149,9 +157,9 @@ class Worker:
         def measure() -> dict[str, Any]:
             what = Case(**case)
             settings = self.start(fast)
-            WORK[what.what](what, name, device)()  # the code itself, and what is compiled
+            self.call(what, name, device)()  # the code itself, and what is compiled
             gc.collect()
-            peak = peak_memory(lambda: WORK[what.what](what, name, device), device)
+            peak = peak_memory(lambda: self.call(what, name, device), device)
             return settings | {"bytes": peak}
 
         return in_fresh_fork(measure)
