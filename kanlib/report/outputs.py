@@ -51,7 +51,10 @@ OUTPUTS = {
         ),
         only_if={"{name}_edges": _has_edges},
     ),
-    "notebooks/05_audit.ipynb": Outputs(tables=("audit",), figures=("audit_leak",)),
+    "notebooks/00_paper.ipynb": Outputs(tables=("paper",), figures=("paper",)),
+    "notebooks/05_audit.ipynb": Outputs(
+        tables=("audit", "audit_factors"), figures=("audit", "audit_leak")
+    ),
     "notebooks/06_verdicts.ipynb": Outputs(
         tables=("scoreboard", "verdicts", "claims"), figures=("verdicts",), kept=("training_steps",)
     ),

@@ -57,7 +57,7 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    shown = _for_readers(table)
+    shown = for_readers(table)
     style: Any = shown.style  # its type hides the writer
     markdown = shown.astype(object).where(shown.notna(), None)
     texts = {
@@ -77,7 +77,7 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
     return paths
 
 
-def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
+def for_readers(table: pd.DataFrame) -> pd.DataFrame:
     """Without the settings that labels name, and with words for headers."""
     hidden: set[str] = set()
     if "label" in (table.index.name, *table):

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from kanlib.experiments.frames import SETTINGS
+from kanlib.models.registry import MODELS
 from kanlib.report.figures.style import (
     STYLE,
     by_label,
@@ -26,6 +27,8 @@ from kanlib.report.figures.style import (
     plain_ticks,
 )
 from kanlib.report.labels import data_words, words
+
+_NEAR: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": "0.3"}
 
 
 def against_bottleneck(
@@ -139,6 +142,34 @@ def slopes(table: pd.DataFrame, ends: Mapping[str, str], *, ylabel: str, title: 
         axes.set(xlim=(-0.08, 1.02), ylabel=ylabel)
         axes.grid(axis="x", visible=False)
         direct_labels(axes)
+        headline(figure, title)
+    return figure
+
+
+def factors(table: pd.DataFrame, *, title: str = "", xlabel: str = "") -> Figure:
+    """How much each of several places changes a number: a line a place, from no change.
+
+    Args:
+        table: as ``kanlib.report.audit.by_effect`` returns; the full mark is "largest", the hollow
+            one "usual".
+        title: what the figure shows, a sentence.
+        xlabel: below the axis.
+    """
+    with mpl.rc_context(STYLE):
+        figure, [[axes]] = grid(1, 1, (7.5, 0.36 * len(table) + 1))
+        lines, colour = range(len(table)), MODELS["kan"].colour
+        axes.hlines(lines, 1, table["largest"], color="0.75", lw=3, zorder=1)
+        axes.plot(table["largest"], lines, "o", color=colour, ms=7)
+        axes.plot(table["usual"], lines, "o", color=colour, ms=6, mfc="white")
+        for line, row in zip(lines, table.itertuples(), strict=True):
+            text = f"{row.largest:.2f}" if row.largest > 1.01 else f"{row.largest:.3f}"
+            axes.annotate(f"{text}  ({row.where})", (row.largest, line), (8, -3), **_NEAR)
+        axes.set_yticks(lines, [f"{place}:\n{row}" for place, row in table["changes"].items()])
+        axes.tick_params(axis="y", length=0, labelsize=8)
+        axes.set(xscale="log", xlim=(0.98, 1.45 * table["largest"].max()), xlabel=xlabel)
+        axes.set_ylim(len(table) - 0.5, -0.5)
+        axes.grid(axis="y", visible=False)
+        plain_log_axis(axes.xaxis)
         headline(figure, title)
     return figure
 
