@@ -7,7 +7,6 @@ divided by the smaller.
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kanlib.data import load_images
@@ -39,7 +38,7 @@ def mean_of(frame: pd.DataFrame, metric: str, **chosen: Any) -> pd.Series:
         metric: column.
         chosen: parameters of ``kanlib.experiments.Run``.
     """
-    rows = frame[(frame[list(chosen)] == pd.Series(chosen)).all(axis=1)]
+    rows: Any = frame[(frame[list(chosen)] == pd.Series(chosen)).all(axis=1)]
     return rows.groupby(_PLACE, sort=False)[metric].mean()
 
 
@@ -86,7 +85,7 @@ def factors(frame: pd.DataFrame, seeds: pd.DataFrame, outputs: pd.DataFrame) -> 
     sizes = frame.loc[frame["dataset"] == "mnist", "bottleneck"].unique().tolist()
     counts = parameter_counts(sizes)
     built = pd.concat({"mnist": counts["built"] / counts["formula"]}, names=["dataset"])
-    spread = seeds[(seeds[list(_AE_KAN)] == pd.Series(_AE_KAN)).all(axis=1)]
+    spread: Any = seeds[(seeds[list(_AE_KAN)] == pd.Series(_AE_KAN)).all(axis=1)]
     errors = spread.groupby(_PLACE)["test_mse"]
     code = mean_of(frame, _LEAKY, **_AE_KAN)
     bounded = outputs.assign(tanh=outputs["output"].isna())  # the CNN's own output is a Tanh
@@ -105,8 +104,8 @@ def factors(frame: pd.DataFrame, seeds: pd.DataFrame, outputs: pd.DataFrame) -> 
         / mean_of(bounded, "test_mse", model="conv", tanh=True),
         pd.Series([batches / images], digits),
     ]
-    table = pd.concat(dict(zip(PLACES, ratios, strict=True)), names=["place"]).dropna()
-    return np.exp(np.log(table).abs()).rename("factor").reset_index()
+    table: Any = pd.concat(dict(zip(PLACES, ratios, strict=True)), names=["place"]).dropna()
+    return table.where(table >= 1, 1 / table).rename("factor").reset_index()
 
 
 def by_effect(table: pd.DataFrame, dataset: str = "mnist", bottleneck: int = 9) -> pd.DataFrame:

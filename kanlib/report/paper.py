@@ -25,7 +25,7 @@ ARCHITECTURES = {
 }
 
 
-def as_in_code(comparisons: pd.DataFrame) -> pd.DataFrame:
+def as_in_code(comparisons: pd.DataFrame) -> Any:
     """The comparisons of the KANs that the authors' code trains.
 
     For MNIST that is AE-KAN at their rate, for all other data pure KAN.
@@ -51,9 +51,8 @@ def overall(verdicts: pd.Series) -> str:
         and contradicted; "does not hold": contradicted, and supported nowhere; "cannot be known":
         the rest.
     """
-    counts = verdicts.value_counts()
-    support = counts.get("better", 0) + counts.get("level", 0)
-    against, open_ = counts.get("worse", 0), counts.get("undecided", 0)
+    support = int(verdicts.isin(["better", "level"]).sum())
+    against, open_ = (int((verdicts == word).sum()) for word in ("worse", "undecided"))
     if against:
         return IN_PART if support else FAILS
     return HOLDS if support > open_ else UNKNOWN
@@ -68,7 +67,7 @@ def counted(verdicts: pd.Series) -> str:
     return ", ".join([f"{number} of {sum(counts.values())} {first}", *rest])
 
 
-def small_codes(comparisons: pd.DataFrame, claim: str, protocol: str) -> pd.DataFrame:
+def small_codes(comparisons: pd.DataFrame, claim: str, protocol: str) -> Any:
     """Of a claim about the paper's CNN at its small codes, measured in one way.
 
     Args:

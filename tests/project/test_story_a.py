@@ -49,7 +49,7 @@ def at_522(model: str) -> float:
 def text_over_published() -> float:
     """AE-KAN's test error on CIFAR-10 at 522, as a multiple of the published one."""
     published = pd.read_csv("results/published/elbow_cifar10.csv", index_col="bottleneck")
-    return at_522("kan") / float(published["test_mse"][522])
+    return at_522("kan") / published["test_mse"].to_dict()[522]
 
 
 def tanh(model: str, with_tanh: str | None, without: str | None) -> float:
@@ -58,7 +58,7 @@ def tanh(model: str, with_tanh: str | None, without: str | None) -> float:
 
 
 def paper_cells(verdict: str) -> int:
-    return int((pd.read_csv("results/paper.csv")["verdict"] == verdict).sum())
+    return pd.read_csv("results/paper.csv")["verdict"].tolist().count(verdict)
 
 
 def largest(place: str) -> float:
@@ -82,7 +82,7 @@ def inputs_at_4() -> float:
 def accuracies(kan: str, rival: str, verdict: str) -> int:
     table = pd.read_csv("results/verdicts.csv").query("metric == 'knn_accuracy'")
     rows = table[(table["kan"] == kan) & (table["rival"] == rival)]
-    return int((rows["verdict"] == verdict).sum())
+    return rows["verdict"].tolist().count(verdict)
 
 
 # Notebook, number as it stands there, its source.
@@ -153,7 +153,7 @@ def test_the_audit_is_sorted_by_the_size_of_effects():
     table = pd.read_csv("results/audit.csv")
     assert len(table) == 9
     assert table["largest"].is_monotonic_decreasing
-    assert (table["largest"] >= 1.5).sum() == 6
+    assert len([factor for factor in table["largest"].tolist() if factor >= 1.5]) == 6
 
 
 def test_the_paper_has_ten_items_of_which_five_hold():

@@ -36,7 +36,7 @@ OUTPUTS = rows(
 
 
 def test_a_factor_is_the_larger_number_divided_by_the_smaller():
-    found = audit.factors(FRAME, SEEDS, OUTPUTS).set_index("place")["factor"]
+    found: Any = audit.factors(FRAME, SEEDS, OUTPUTS).set_index("place")["factor"]
     assert list(found.index) == list(audit.PLACES)
     assert found["a rival of the same size"] == pytest.approx(3)
     assert found["the learning rate"] == pytest.approx(2.5)

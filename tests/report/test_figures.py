@@ -31,6 +31,12 @@ def named(axes: Any) -> list[str]:
     return [text.get_text() for text in sorted(axes.texts, key=lambda text: text.xy[1])]
 
 
+def only(figure: Any) -> Any:
+    """Its axes, of which there is one."""
+    (axes,) = figure.axes
+    return axes
+
+
 def test_lines_show_the_table_and_the_published_curve():
     paper = pd.DataFrame({"bottleneck": [4, 9], "test_mse": [0.5, 0.25]})
     figure: Any = figures.against_bottleneck(TABLE, "test_mse", published=paper, log=True)
@@ -198,7 +204,7 @@ def test_names_beside_lines_keep_their_distance():
     models = ("mlp", "conv", "pca", "kan", "kan-pure")
     runs = [Run(model=model, bottleneck=size) for model in models for size in (4, 9)]
     rows = table(*runs, test_mse=[0.5, 0.2] * 5, test_mse_sd=0.0)
-    (axes,) = figures.against_bottleneck(rows, "test_mse").axes
+    axes = only(figures.against_bottleneck(rows, "test_mse"))
     heights = np.sort([text.xy[1] for text in axes.texts])
     assert len(heights) == 5 and np.diff(heights).min() > 0.02
 
@@ -214,7 +220,7 @@ def test_elbows_have_a_panel_a_data_set_with_the_published_curve():
 
 def test_slopes_lead_from_one_number_to_the_other():
     rows = table(Run(), Run(model="pca"), sound=[0.5, 0.9], leaky=[0.7, 0.95])
-    (axes,) = figures.slopes(rows, {"sound": "a", "leaky": "b"}, ylabel="accuracy").axes
+    axes = only(figures.slopes(rows, {"sound": "a", "leaky": "b"}, ylabel="accuracy"))
     assert [list(line.get_ydata()) for line in axes.lines] == [[0.5, 0.7], [0.9, 0.95]]
     assert named(axes) == ["AE-KAN  +0.200", "PCA  +0.050"]
 
@@ -225,7 +231,7 @@ def test_factors_are_marked_from_no_change():
          "usual": [1.5, np.nan]},
         index=["first", "second"],
     )  # fmt: skip
-    (axes,) = figures.factors(rows).axes
+    axes = only(figures.factors(rows))
     assert axes.lines[0].get_xdata().tolist() == [2.5, 1.002]
     texts = [text.get_text() for text in axes.texts]
     assert texts == ["2.50  (MNIST, 9)", "1.002  (digits, 8)"]
@@ -233,7 +239,7 @@ def test_factors_are_marked_from_no_change():
 
 def test_an_architecture_has_a_box_a_layer():
     layers = [("", 784), ("KAN", 9), ("KAN", 784)]
-    (axes,) = figures.architectures({"pure KAN": layers}).axes
+    axes = only(figures.architectures({"pure KAN": layers}))
     assert len(axes.patches) == 2
     texts = [text.get_text() for text in axes.texts]
     assert texts == ["KAN", "KAN", "image 784", "code 9", "image 784"]

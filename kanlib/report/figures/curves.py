@@ -71,7 +71,7 @@ def against_bottleneck(
             axes.errorbar(where, rows[metric], yerr=bars, label=name, **look(rows.iloc[0]))
         axes.set(yscale="log" if log else "linear", ylabel=words(metric))
         if log:
-            _end_above(axes, table[metric].max())
+            _end_above(axes, table[metric])
         if len(sizes) > 1:
             axes.set(xscale="log", xlabel=words("bottleneck"))
             plain_ticks(axes, sizes)
@@ -83,8 +83,9 @@ def against_bottleneck(
     return figure
 
 
-def _end_above(axes: Axes, largest: float) -> None:
-    """The end of a logarithmic axis, and its ticks."""
+def _end_above(axes: Axes, values: Any) -> None:
+    """The end of a logarithmic axis of these values, and its ticks."""
+    largest = values.max()
     end = 10 ** np.floor(np.log10(largest / 100))
     if axes.get_ylim()[0] < end:
         axes.set_ylim(end, 1.3 * largest)
@@ -115,7 +116,7 @@ def elbows(curves: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], *, title: st
                 style = look(rows.iloc[0]) | {"markersize": 4}
                 axes.plot(rows["bottleneck"], rows["test_mse"], label=label, **style)
             axes.set(title=name, xscale="log", yscale="log", xlabel=words("bottleneck"))
-            _end_above(axes, table["test_mse"].max())
+            _end_above(axes, table["test_mse"])
             plain_ticks(axes, sizes)
             direct_labels(axes, size=8, height=2.4)
         panels[0].set_ylabel(words("test_mse"))
@@ -161,9 +162,9 @@ def factors(table: pd.DataFrame, *, title: str = "", xlabel: str = "") -> Figure
         axes.hlines(lines, 1, table["largest"], color="0.75", lw=3, zorder=1)
         axes.plot(table["largest"], lines, "o", color=colour, ms=7)
         axes.plot(table["usual"], lines, "o", color=colour, ms=6, mfc="white")
-        for line, row in zip(lines, table.itertuples(), strict=True):
-            text = f"{row.largest:.2f}" if row.largest > 1.01 else f"{row.largest:.3f}"
-            axes.annotate(f"{text}  ({row.where})", (row.largest, line), (8, -3), **_NEAR)
+        for line, largest, where in zip(lines, table["largest"], table["where"], strict=True):
+            text = f"{largest:.2f}" if largest > 1.01 else f"{largest:.3f}"
+            axes.annotate(f"{text}  ({where})", (largest, line), (8, -3), **_NEAR)
         axes.set_yticks(lines, [f"{place}:\n{row}" for place, row in table["changes"].items()])
         axes.tick_params(axis="y", length=0, labelsize=8)
         axes.set(xscale="log", xlim=(0.98, 1.45 * table["largest"].max()), xlabel=xlabel)
@@ -297,7 +298,7 @@ def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
 
 def _ratios(drawn: pd.DataFrame) -> tuple[float, float]:
     """The ends of the axis of ratios: around all means, and what intervals reach above zero."""
-    ratios = drawn["kan_value"] / drawn["rival_value"]
+    ratios: Any = drawn["kan_value"] / drawn["rival_value"]
     return ratios.min() / 2.2, max(1, ratios.max()) * 1.3
 
 
