@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.rows import Table
-from kanlib.report.figures.style import STYLE
+from kanlib.report.figures import STYLE
 
 # A competitor keeps its colour and marker; settings are filled, plain is open.
 _LOOKS = {
@@ -49,7 +49,7 @@ def layers(rows: Table) -> Figure | None:
 def models(rows: Table) -> Figure | None:
     """Speed-up of training step, epoch and inference, and share of the authors' memory."""
     rows = rows[rows["source"].str.startswith(("models", "memory"))]
-    names = {
+    names = {  # title, and whose time or memory is 1
         "step": ("training step", "authors"),
         "epoch": ("epoch of MNIST", "authors"),
         "inference": ("reconstruction", "recursion"),
@@ -64,8 +64,8 @@ def models(rows: Table) -> Figure | None:
         for axes, what in zip(panels[0], there, strict=True):
             title, reference = names[what]
             _speedups(axes, rows[rows["what"] == what], reference)
-            axes.set_title(f"{title}\n(the {reference}' way = 1)" if reference == "authors" else
-                           f"{title}\n({reference} = 1)", fontsize=10)  # fmt: skip
+            one = "the authors' way" if reference == "authors" else reference
+            axes.set_title(f"{title}\n({one} = 1)", fontsize=10)
         figure.supxlabel("pixels - bottleneck", fontsize=10)
         _legend(figure, panels)
     return figure
@@ -190,7 +190,5 @@ def _legend(figure: Figure, panels: Any) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     title = "without settings,\nunless it says so"  # the limit, too
-    figure.legend(
-        found.values(), found.keys(), loc="outside right center", fontsize=8,
-        title=title, title_fontsize=8,
-    )  # fmt: skip
+    options: Any = {"fontsize": 8, "title": title, "title_fontsize": 8}
+    figure.legend(found.values(), found.keys(), loc="outside right center", **options)
