@@ -196,7 +196,7 @@ def target(row: str, column: str = "value") -> float:
     return float(cells[column])
 
 
-def verdicts(kan: str, rival: str) -> pd.Series:
+def verdicts(kan: str, rival: str) -> Any:
     """On test errors, at all data sets and code sizes."""
     table = pd.read_csv("results/verdicts.csv").query("metric == 'test_mse' and pairs > 0")
     return table[(table["kan"] == kan) & (table["rival"] == rival)]["verdict"]
