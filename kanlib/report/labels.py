@@ -49,6 +49,12 @@ WORDS = {
     "high": "95% to",
     "paired_over": "paired over",
 }
+# Parameter and value -> what readers are told, where name and value are no words together.
+PHRASES = {
+    ("base", "zero"): "no base function",
+    ("refine", "finer"): "grid refined halfway",
+    ("refine", "longer"): "grid lengthened halfway",
+}
 
 
 def words(column: str) -> str:
@@ -64,6 +70,8 @@ def words(column: str) -> str:
 
 def setting(name: str, value: Any) -> str:
     """A parameter of a run and its value in words: "hidden width 32", "no separate scale"."""
+    if (name, value) in PHRASES:
+        return PHRASES[name, value]
     if isinstance(value, bool):
         return words(name) if value else f"no {words(name)}"
     return f"{words(name)} {value}"

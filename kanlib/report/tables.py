@@ -1,5 +1,6 @@
 """Tables: DataFrames in; CSV, Markdown and LaTeX files out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,20 @@ def by_bottleneck(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
 def upright(table: pd.DataFrame, widest: int = 8) -> pd.DataFrame:
     """``table``, or its transpose where it has more than ``widest`` columns."""
     return table.T if table.shape[1] > widest else table
+
+
+def in_percent(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """``table`` with words for headers, and fractions as text: 0.105 is "+10.5%".
+
+    Args:
+        table: to be shown.
+        columns: those with fractions; NaN becomes "–".
+    """
+    shown = table.copy()
+    for name in columns:
+        texts = shown[name].map("{:+.1%}".format).str.replace("-", "\N{MINUS SIGN}")
+        shown[name] = texts.where(shown[name].notna(), "–")
+    return shown.rename(columns=words)
 
 
 def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) -> list[Path]:

@@ -80,3 +80,11 @@ def test_a_wide_table_is_turned_on_its_side(tmp_path):
     turned = tables.upright(tables.by_bottleneck(sizes, "test_mse"))
     _, markdown, _ = tables.save(turned, tmp_path, "turned")
     assert header(markdown.read_text()) == ["code size", "CNN"]
+
+
+def test_fractions_are_shown_in_percent_and_headers_in_words():
+    table = pd.DataFrame({"low": [0.105, -0.02, float("nan")], "test_mse": [0.1, 0.2, 0.3]})
+    shown = tables.in_percent(table, ["low"])
+    assert shown["95% from"].tolist() == ["+10.5%", "\N{MINUS SIGN}2.0%", "–"]
+    assert shown["test error"].tolist() == [0.1, 0.2, 0.3]
+    assert table["low"].to_numpy()[0] == 0.105
