@@ -46,18 +46,18 @@ def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
     rows = relative(table).sort_values("difference", ascending=False, ignore_index=True)
     columns: dict[Any, Any] = {"axes.grid.axis": "x"}
     with mpl.rc_context(STYLE | columns):
-        figure, [[axes]] = grid(1, 1, (7.5, 0.23 * len(rows) + 1.2))
+        figure, [[axes]] = grid(1, 1, (7.5, 0.19 * len(rows) + 1.2))
         axes.axvline(0, color="black", lw=1)
         for verdict, drawn in _VERDICTS.items():
             own = rows[rows["verdict"] == verdict]
             bars = [own["difference"] - own["low"], own["high"] - own["difference"]]
             style: dict[str, Any] = {"linestyle": "none", "markersize": 6, **drawn}
             axes.errorbar(own["difference"], own.index, xerr=bars, label=verdict, **style)
-        at_edge: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 9}
+        at_edge: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 8}
         for place, change in enumerate(rows["difference"]):
             number = f"{change:+.1%}".replace("-", "\N{MINUS SIGN}")
             axes.text(1.14, place, number, va="center", ha="right", **at_edge)
-        axes.set_yticks(range(len(rows)), list(rows["change"]), fontsize=9)
+        axes.set_yticks(range(len(rows)), list(rows["change"]), fontsize=8)
         for text, name in zip(axes.get_yticklabels(), rows["setting"], strict=True):
             text.set_fontweight("bold" if name in _OF_TRAINING else "normal")
         axes.xaxis.set_major_formatter(PercentFormatter(1))
