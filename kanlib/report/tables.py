@@ -41,18 +41,24 @@ def upright(table: pd.DataFrame, widest: int = 8) -> pd.DataFrame:
     return table.T if table.shape[1] > widest else table
 
 
-def in_percent(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """``table`` with words for headers, and fractions as text: 0.105 is "+10.5%".
+def shown(table: pd.DataFrame, first: str, percent: Sequence[str] = ()) -> pd.DataFrame:
+    """``table`` as a notebook shows it: words for headers, one line of them.
 
     Args:
-        table: to be shown.
-        columns: those with fractions; NaN becomes "–".
+        table: whose index does not matter.
+        first: the column that comes first, in bold type.
+        percent: columns with fractions, which become text: 0.105 is "+10.5%", NaN is "–".
     """
-    shown = table.copy()
-    for name in columns:
-        texts = shown[name].map("{:+.1%}".format).str.replace("-", "\N{MINUS SIGN}")
-        shown[name] = texts.where(shown[name].notna(), "–")
-    return shown.rename(columns=words)
+    made = table.copy()
+    for name in percent:
+        texts = made[name].map("{:+.1%}".format).str.replace("-", "\N{MINUS SIGN}")
+        made[name] = texts.where(made[name].notna(), "–")
+    return (
+        made.set_index(first)
+        .rename(columns=words)
+        .rename_axis(None)
+        .rename_axis(columns=words(first))
+    )
 
 
 def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) -> list[Path]:

@@ -96,8 +96,8 @@ def on_fronts(table: pd.DataFrame, costs: Sequence[str], losses: Sequence[str]) 
         losses: columns.
 
     Returns:
-        Index cost; in words. Column "a KAN?": "no", or the losses on whose front a KAN is; then for
-        each loss the models on its front, each once, from cheap to dear: "PCA, MLP".
+        Columns cost (in words), a KAN? ("no", or the losses on whose front a KAN is), and each loss
+        (in words): the models on its front, each once, from cheap to dear: "PCA, MLP".
     """
     rows = []
     for cost in costs:
@@ -107,7 +107,7 @@ def on_fronts(table: pd.DataFrame, costs: Sequence[str], losses: Sequence[str]) 
         row = {"cost": words(cost), "a KAN?": ", ".join(kans) or "no"}
         named = {words(loss): ", ".join(MODELS[name].label for name in on[loss]) for loss in losses}
         rows.append(row | named)
-    return pd.DataFrame(rows).set_index("cost")
+    return pd.DataFrame(rows)
 
 
 def _first(records: Sequence[Record]) -> dict[Run, Record]:

@@ -82,9 +82,13 @@ def test_a_wide_table_is_turned_on_its_side(tmp_path):
     assert header(markdown.read_text()) == ["code size", "CNN"]
 
 
-def test_fractions_are_shown_in_percent_and_headers_in_words():
-    table = pd.DataFrame({"low": [0.105, -0.02, float("nan")], "test_mse": [0.1, 0.2, 0.3]})
-    shown = tables.in_percent(table, ["low"])
-    assert shown["95% from"].tolist() == ["+10.5%", "\N{MINUS SIGN}2.0%", "–"]
-    assert shown["test error"].tolist() == [0.1, 0.2, 0.3]
+def test_a_notebook_shows_words_and_percent():
+    table = pd.DataFrame(
+        {"label": ["a", "b", "c"], "low": [0.105, -0.02, float("nan")], "test_mse": [1, 2, 3]}
+    )
+    made = tables.shown(table, "label", ["low"])
+    assert made.index.tolist() == ["a", "b", "c"]
+    assert (made.index.name, made.columns.name) == (None, "model")
+    assert made["95% from"].tolist() == ["+10.5%", "\N{MINUS SIGN}2.0%", "–"]
+    assert made["test error"].tolist() == [1, 2, 3]
     assert table["low"].to_numpy()[0] == 0.105

@@ -111,6 +111,6 @@ def test_what_is_on_the_fronts_is_named_from_cheap_to_dear():
         }
     )
     found = timing.on_fronts(table, ["parameters", "step_ms"], ["test_mse"])
-    assert found.index.tolist() == ["parameters", "training step (ms)"]
+    assert found["cost"].tolist() == ["parameters", "training step (ms)"]
     assert found["a KAN?"].tolist() == ["no", "test error"]
     assert found["test error"].tolist() == ["PCA, MLP", "pure KAN, MLP"]
