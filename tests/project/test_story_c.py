@@ -118,7 +118,7 @@ QUOTED: list[tuple[Path, str, Callable[[], float]]] = [
 # Numbers that nobody measured here: settings, sizes, definitions.
 PLAIN = {
     WORTH: "9 32 64 1,024 3 95%",
-    SENSITIVITY: "9 64 1,024 95% 0.003 20 5 1 3",
+    SENSITIVITY: "9 32 64 1,024 95% 0.003 20 5 1 3",
     STABILITY: "9 0 1% 4",
 }
 
