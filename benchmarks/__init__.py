@@ -1,6 +1,7 @@
-"""Speed and memory against competitors, measured in one run: ``python -m benchmarks --help``.
+"""Speed and memory of the KAN layer against its competitors: ``python -m benchmarks --help``.
 
-``plans`` says which cases are measured, ``cases`` what a case is, ``competitors`` between whom,
-``work`` what is timed; ``measure`` asks one ``worker`` process a competitor, in turn; ``rows`` are
-the result files, ``report``, ``targets`` and ``drawing`` what is made of them.
+``cases`` says what is measured, ``competitors`` who computes it, ``work`` what is timed.
+``measure`` asks one ``worker`` process a competitor, in turn; ``startup`` measures what a run costs
+beside its work. ``rows`` are the result files. ``report``, ``targets`` and ``figures`` are made of
+them.
 """

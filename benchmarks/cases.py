@@ -1,8 +1,15 @@
-"""What is measured, at which size and between whom: plain values, sent to the workers as JSON."""
+"""What is measured, at which size and between whom: the cases of each benchmark."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import Any
+
+SHAPES = ((784, 9), (784, 34), (784, 150), (784, 784), (3072, 64), (3072, 500), (500, 3072))
+MODELS = ((784, 34), (784, 150), (3072, 500))
+CNN_MODELS = ((784, 9), (784, 18), (3072, 32), (3072, 64))  # the code sizes of the paper's CNNs
+BATCH = 64
+# pykan keeps several tensors of batch x in x out numbers: at batch 64, 160 MB each at this size.
+LARGEST_PYKAN = 784 * 784
 
 
 @dataclass(frozen=True)
@@ -11,7 +18,7 @@ class Competitor:
 
     Args:
         name: key of ``competitors.LAYERS`` or ``competitors.MODELS``.
-        fast: with the opt-in settings of ``kanlib.cpu``; False: PyTorch as it is installed.
+        fast: with all that ``kanlib.training.cpu`` offers; False: PyTorch as it is installed.
     """
 
     name: str
@@ -25,7 +32,7 @@ class Case:
     Args:
         what: key of ``work.WORK``.
         in_features: I of a layer, or pixels of an image.
-        out_features: O of a layer, or bottleneck of an autoencoder.
+        out_features: O of a layer, or code size of an autoencoder.
         batch: rows, or images a step.
         competitors: who is measured, in this order.
         grid_size: G.
@@ -45,14 +52,13 @@ class Case:
         """As in the result files: 784-34."""
         return f"{self.in_features}-{self.out_features}"
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the competitors, for the worker of one of them."""
-        return asdict(self) | {"competitors": ()}
-
-
-def both(name: str) -> tuple[Competitor, Competitor]:
-    """As installed, and with the settings."""
-    return Competitor(name), Competitor(name, fast=True)
+    def competitors_on(self, device: str) -> list[Competitor]:
+        """Who can be measured there: ``fast`` is for the CPU, and pykan may not be installed."""
+        return [
+            c
+            for c in self.competitors
+            if (device == "cpu" or not c.fast) and (c.name != "pykan" or has_pykan())
+        ]
 
 
 def has_pykan() -> bool:
@@ -60,10 +66,84 @@ def has_pykan() -> bool:
     return find_spec("kan") is not None
 
 
-def on_device(competitors: tuple[Competitor, ...], device: str) -> tuple[Competitor, ...]:
-    """Those that can be measured: the settings are the CPU's, pykan may not be installed."""
-    return tuple(
-        c
-        for c in competitors
-        if (device == "cpu" or not c.fast) and (c.name != "pykan" or has_pykan())
-    )
+def both(name: str) -> tuple[Competitor, Competitor]:
+    """As installed, and fast."""
+    return Competitor(name), Competitor(name, fast=True)
+
+
+KAN, KEPT, LIMITS = both("KANLinear"), both("KANLinear, scale kept"), both("dense limit")
+AUTHORS, RECURSION, FAST_RECURSION = Competitor("authors"), *both("recursion")
+MLP, CNN = Competitor("MLP"), Competitor("CNN", fast=True)
+PYKAN, SPARSE = Competitor("pykan"), Competitor("sparse")
+
+
+def layers() -> list[Case]:
+    """Forward + backward of one layer, as the first of a network and inside it."""
+    everyone = (RECURSION, *KAN, *KEPT, *LIMITS, MLP, PYKAN, FAST_RECURSION)
+    # The scale costs a pass over the weight at any batch: once is enough.
+    fewer = (RECURSION, *KAN, LIMITS[1], MLP)
+    cases: list[Case] = []
+    for in_features, out_features in SHAPES:
+        for batch in (64, 256, 1024):
+            competitors = everyone if batch == BATCH else fewer
+            if in_features * out_features > LARGEST_PYKAN:
+                competitors = tuple(c for c in competitors if c != PYKAN)
+            cases += [
+                Case(what, in_features, out_features, batch, competitors)
+                for what in ("first layer", "inner layer")
+            ]
+    return cases
+
+
+def models() -> list[Case]:
+    """The paper's autoencoder: a training step, a tenth of an epoch of MNIST, inference."""
+    trained = (AUTHORS, FAST_RECURSION, *KAN, *KEPT, *LIMITS, MLP)
+    run = (RECURSION, *KAN, *KEPT, MLP)
+    cases: list[Case] = []
+    for shape in MODELS:
+        cases.append(Case("step", *shape, BATCH, trained))
+        cases.append(Case("inference", *shape, 1024, run))
+        if shape[0] == 784:
+            cases.append(Case("epoch", *shape, BATCH, (AUTHORS, *KAN, KEPT[1], *LIMITS, MLP)))
+    cases += [Case("step", *shape, BATCH, (AUTHORS, KEPT[1], CNN, MLP)) for shape in CNN_MODELS]
+    return cases
+
+
+def memory() -> list[Case]:
+    """Peak memory of a training step."""
+    trained = (AUTHORS, FAST_RECURSION, *KAN, *KEPT, MLP)
+    return [Case("step", *shape, BATCH, trained) for shape in MODELS]
+
+
+def growth(competitors: tuple[Competitor, ...]) -> list[Case]:
+    """One layer, one thing varied at a time: grid size at three widths, order, batch, width."""
+    start = Case("inner layer", 784, 150, BATCH, competitors)
+    cases = [
+        replace(start, out_features=width, grid_size=grid_size)
+        for width in (34, 150, 784)
+        for grid_size in (3, 5, 10, 20, 50, 100)
+    ]
+    cases += [replace(start, spline_order=order) for order in range(1, 6)]
+    cases += [replace(start, batch=batch) for batch in (16, 64, 256, 1024)]
+    cases += [replace(start, out_features=width) for width in (9, 34, 150, 784)]
+    # Each once, one shape after the other: a shape has processes of its own.
+    return sorted(dict.fromkeys(cases), key=lambda case: case.out_features)
+
+
+BENCHMARKS: dict[str, list[Case]] = {
+    "layers": layers(),
+    "models": models(),
+    "memory": memory(),
+    "growth": growth((RECURSION, *KAN, SPARSE, LIMITS[0])),
+    "growth_memory": growth((RECURSION, KAN[0], SPARSE)),
+}
+
+
+def shrunk(cases: Sequence[Case]) -> list[Case]:
+    """Cases of the same kinds and competitors that take milliseconds; no results."""
+    found: dict[Case, dict[Competitor, None]] = {}
+    for case in cases:
+        grid_size = min(case.grid_size, 10)
+        small = Case(case.what, 784, 4, 8, (), grid_size, case.spline_order)
+        found.setdefault(small, {}).update(dict.fromkeys(case.competitors))
+    return [replace(case, competitors=tuple(everyone)) for case, everyone in found.items()]

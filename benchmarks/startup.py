@@ -2,20 +2,22 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.cases import Competitor, has_pykan
-from benchmarks.measure import ROOT
 from benchmarks.rows import Row, row
 from kanlib.training.cpu import MALLOC
 
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOK = ROOT / "notebooks/02_train_autoencoder.ipynb"
+TRAINS = re.compile(r"= (train|execute)\(")  # in the cell that trains and evaluates
 MODULES = {"torch": "torch", "kanlib": "kanlib", "pykan": "kan"}
-CODE = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+IMPORTING = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 COMPILING = """
 import time, torch
 from benchmarks.worker import resident
@@ -29,30 +31,29 @@ with compiler(True) as compiled:
     compiled(loss)(model, x).backward()
 print(passes_of(True), time.perf_counter() - start, (resident("VmRSS") - before) / 2**20)
 """
-NOTEBOOK = ROOT / "notebooks/02_train_autoencoder.ipynb"
-WORK = "train(autoencoder"  # in the cell that trains and evaluates
 
 
-def time_startup(rounds: int, say: Callable[[str], None]) -> list[Row]:
-    """One row a package (torch is in each, and alone for comparison), three of compiling the passes
-    (none without a compiler), and two of a batch run.
+def time_startup(rounds: int) -> list[Row]:
+    """One row a package, three of compiling a model (none without a compiler), two of a batch run.
+
+    torch is in each package, and alone for comparison.
     """
     names = [name for name in MODULES if name != "pykan" or has_pykan()]
     imports: dict[str, list[float]] = {name: [] for name in names}
     compiling: list[tuple[float, float, float]] = []
     batch: list[tuple[float, float]] = []
-    for _ in range(rounds):
+    for done in range(rounds):
         for name in names:
-            imports[name].append(float(_printed(CODE.format(MODULES[name]))[-1]))
+            imports[name].append(float(_printed(IMPORTING.format(MODULES[name]))[-1]))
         compiling += _compiling()
         batch.append(_batch_run())
-    say("imports, compiling and batch runs")
-    rows = [row("import", imports[n], "s", competitor=Competitor(n)) for n in names]
+        print(f"  startup: round {done + 1}", file=sys.stderr, flush=True)
+    rows = [row("import", Competitor(name), imports[name], "s") for name in names]
     kinds = (("never compiled before", "s"), ("compiled before", "s"), ("memory", "MiB"))
     for (name, unit), values in zip(kinds, zip(*compiling, strict=True), strict=False):
-        rows.append(row("compiled passes", values, unit, competitor=Competitor(name)))
+        rows.append(row("compiled passes", Competitor(name), values, unit))
     for name, seconds in zip(("whole", "outside training"), zip(*batch, strict=True), strict=True):
-        rows.append(row("batch run", seconds, "s", competitor=Competitor(name, fast=True)))
+        rows.append(row("batch run", Competitor(name, fast=True), seconds, "s"))
     return rows
 
 
@@ -98,5 +99,5 @@ def _batch_run() -> tuple[float, float]:
         )
         whole = time.perf_counter() - start
         cells = json.loads(done.read_text())["cells"]
-    (work,) = (cell for cell in cells if WORK in "".join(cell["source"]))
+    (work,) = (cell for cell in cells if TRAINS.search("".join(cell["source"])))
     return whole, whole - work["metadata"]["papermill"]["duration"]

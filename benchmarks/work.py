@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,11 +28,9 @@ def layer_pass(
 
     An inner layer passes a gradient on to its input, a first layer does not.
     """
-    name = competitor.name
-    layer = LAYERS[name](case.in_features, case.out_features, case.grid_size, case.spline_order).to(
-        device
-    )
-    features = 1 + case.grid_size + case.spline_order if name == "dense limit" else 1
+    sizes = (case.in_features, case.out_features, case.grid_size, case.spline_order)
+    layer = LAYERS[competitor.name](*sizes).to(device)
+    features = 1 + case.grid_size + case.spline_order if competitor.name == "dense limit" else 1
     x = torch.rand(case.batch, features * case.in_features, device=device) * 2 - 1
     x.requires_grad_(inner)
     grad = torch.randn(case.batch, case.out_features, device=device)
@@ -45,22 +44,16 @@ def layer_pass(
     return call
 
 
-def first_layer_pass(case: Case, competitor: Competitor, device: str, compiled: Compiled) -> Call:
-    """``layer_pass`` without a gradient for the input."""
-    return layer_pass(case, competitor, device, compiled, inner=False)
-
-
 def training_step(case: Case, competitor: Competitor, device: str, compiled: Compiled) -> Call:
     """Forward, mean squared error, backward and AdamW on one batch of images.
 
     "authors": AdamW as it comes, and the loss read at each step; others as ``kanlib.training``.
     """
-    name = competitor.name
-    model = _autoencoder(case, name).to(device)
+    model = _autoencoder(case, competitor, device)
+    authors = competitor.name == "authors"
     x = _images(case, case.batch).to(device)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=1e-3, weight_decay=1e-4, fused=None if name == "authors" else True
-    )
+    fused = None if authors else True
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-4, fused=fused)
     losses = torch.empty(1, device=device)
     loss_of = compiled(reconstruction_loss)
 
@@ -69,7 +62,7 @@ def training_step(case: Case, competitor: Competitor, device: str, compiled: Com
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        if name == "authors":
+        if authors:
             loss.item()
         else:
             losses[0] = loss.detach()
@@ -88,7 +81,7 @@ def epoch_part(case: Case, competitor: Competitor, device: str, compiled: Compil
 
     count = PART * case.batch
     pixels = _mnist(case, count)
-    model: Any = _autoencoder(case, competitor.name).to(device)
+    model: Any = _autoencoder(case, competitor, device)
     if competitor.name == "authors":
         loader = DataLoader(_Pictures(pixels), batch_size=case.batch, shuffle=True)
         return lambda: _authors_epoch(model, loader, device)
@@ -101,7 +94,7 @@ def epoch_part(case: Case, competitor: Competitor, device: str, compiled: Compil
 
 def inference(case: Case, competitor: Competitor, device: str, compiled: Compiled) -> Call:
     """Reconstruction of one batch of images, without gradients."""
-    model = _autoencoder(case, competitor.name).to(device).eval()
+    model = _autoencoder(case, competitor, device).eval()
     x = _images(case, case.batch).to(device)
     outputs = compiled(_outputs)
 
@@ -113,18 +106,19 @@ def inference(case: Case, competitor: Competitor, device: str, compiled: Compile
 
 
 WORK: dict[str, Callable[[Case, Competitor, str, Compiled], Call]] = {
-    "first layer": first_layer_pass,
+    "first layer": partial(layer_pass, inner=False),
     "inner layer": layer_pass,
     "step": training_step,
     "epoch": epoch_part,
     "inference": inference,
 }
 
+_MILLISECONDS = ("ms", lambda seconds, case: 1e3 * seconds)
 # Unit of the results, and the number in it from the seconds of a call.
 UNITS: dict[str, tuple[str, Callable[[float, Case], float]]] = {
-    "first layer": ("ms", lambda seconds, case: 1e3 * seconds),
-    "inner layer": ("ms", lambda seconds, case: 1e3 * seconds),
-    "step": ("ms", lambda seconds, case: 1e3 * seconds),
+    "first layer": _MILLISECONDS,
+    "inner layer": _MILLISECONDS,
+    "step": _MILLISECONDS,
     "epoch": ("s", lambda seconds, case: STEPS / PART * seconds),
     "inference": ("images/s", lambda seconds, case: case.batch / seconds),
 }
@@ -135,12 +129,11 @@ def _outputs(model: nn.Module, x: Tensor) -> Tensor:
 
 
 def _shape(case: Case) -> tuple[int, int, int]:
-    known = {784: (1, 28, 28), 3072: (3, 32, 32)}
-    return known.get(case.in_features, (1, 1, case.in_features))
+    return {784: (1, 28, 28), 3072: (3, 32, 32)}[case.in_features]
 
 
-def _autoencoder(case: Case, name: str) -> nn.Module:
-    return MODELS[name](_shape(case), case.out_features)
+def _autoencoder(case: Case, competitor: Competitor, device: str) -> nn.Module:
+    return MODELS[competitor.name](_shape(case), case.out_features).to(device)
 
 
 def _images(case: Case, count: int) -> Tensor:
@@ -151,12 +144,11 @@ def _mnist(case: Case, count: int) -> Tensor:
     """MNIST where it is at hand, else random pixels: (count, C, H, W) in [-1, 1]."""
     from kanlib.data import load_images
 
-    if _shape(case) == (1, 28, 28):
-        try:
-            return load_images("mnist").train.images[:count].clone()
-        except FileNotFoundError as error:
-            print(f"random pixels, because {error}", file=sys.stderr)
-    return _images(case, count)
+    try:
+        return load_images("mnist").train.images[:count].clone()
+    except FileNotFoundError as error:
+        print(f"random pixels, because {error}", file=sys.stderr)
+        return _images(case, count)
 
 
 class _Pictures(Dataset[Tensor]):

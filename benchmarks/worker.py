@@ -1,13 +1,8 @@
-"""A competitor's process: measures when asked to, and waits on its pipe when not.
-
-``python -m benchmarks.worker`` reads requests and writes replies, one JSON object a line. Started
-and asked by ``measure.py``.
-"""
+"""A competitor's process: measures when asked to (see ``measure``), and waits when not."""
 
 import ctypes
 import gc
-import json
-import os
+import multiprocessing
 import re
 import resource
 import sys
@@ -15,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +20,101 @@ from benchmarks.cases import Case, Competitor
 from benchmarks.work import WORK, Call, Compiled
 from kanlib.training.cpu import compiler, fast_products, passes_of
 
+ROUND_SECONDS = 0.02  # repeats fill this; at least one call
 LONG = 0.5  # seconds: such a call has many steps of its own
+
+
+def serve(pipe: Connection, fast: bool) -> None:
+    """Answer questions until the pipe is closed: a method of ``Worker``, and its arguments."""
+    worker = Worker(fast)
+    while True:
+        try:
+            question, arguments = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = question(worker, *arguments)
+        except Exception:
+            answer = RuntimeError(traceback.format_exc())
+        pipe.send(answer)
+
+
+class Worker:
+    """What runs in the process of a competitor.
+
+    Args:
+        fast: with all that ``kanlib.training.cpu`` offers.
+    """
+
+    def __init__(self, fast: bool) -> None:
+        self.fast = fast
+        self.stack = ExitStack()
+        self.compiled: Compiled = lambda function: function
+        self.timer: Timer | None = None
+
+    def start(self) -> dict[str, Any]:
+        """Switch the settings, before anything is measured; returns them."""
+        self.compiled = self.stack.enter_context(compiler(self.fast))
+        return {
+            "products": self.stack.enter_context(fast_products(self.fast)),
+            "passes": passes_of(self.fast),
+            "threads": torch.get_num_threads(),
+        }
+
+    def prepare(self, case: Case, competitor: Competitor, device: str) -> None:
+        """Build, warm up, choose the number of repeats."""
+        self.timer = None  # gives the memory back first
+        torch.manual_seed(0)
+        self.timer = Timer(WORK[case.what](case, competitor, device, self.compiled), device)
+
+    def round(self) -> float:
+        """Seconds of a call."""
+        assert self.timer is not None
+        return self.timer.round()
+
+    def memory(self, case: Case, competitor: Competitor, device: str) -> tuple[int, dict[str, Any]]:
+        """Peak memory of a case in bytes, and the settings, from a fork of this process.
+
+        This process must only have imported: it may have no threads yet.
+        """
+
+        def measure() -> None:
+            settings = self.start()
+
+            def build() -> Call:
+                return WORK[case.what](case, competitor, device, self.compiled)
+
+            build()()  # the code itself, and what is compiled
+            gc.collect()
+            theirs.send((peak_memory(build, device), settings))
+
+        fork = multiprocessing.get_context("fork")
+        ours, theirs = fork.Pipe(duplex=False)
+        process = fork.Process(target=measure)
+        process.start()
+        theirs.close()
+        try:
+            return ours.recv()
+        except EOFError:
+            raise RuntimeError("the process that measured memory died; see above") from None
+        finally:
+            process.join()
+
+
+class Timer:
+    """Calls of one case, enough of them in a round to be measured well."""
+
+    def __init__(self, call: Call, device: str) -> None:
+        self.call, self.device = call, device
+        call()  # warms up, and compiles
+        self.seconds = measured(call, 1, device)
+        self.repeats = max(1, round(ROUND_SECONDS / self.seconds))
+
+    def round(self) -> float:
+        """Seconds of a call, now; a short one's first is not counted: it finds cold caches."""
+        if self.seconds < LONG:
+            self.call()
+        return measured(self.call, self.repeats, self.device)
 
 
 def measured(call: Call, repeats: int, device: str) -> float:
@@ -42,22 +132,6 @@ def measured(call: Call, repeats: int, device: str) -> float:
     for _ in range(repeats):
         call()
     return (time.perf_counter() - begin) / repeats
-
-
-class Timer:
-    """Calls of one case, enough of them in a round to be measured well."""
-
-    def __init__(self, call: Call, device: str, round_seconds: float) -> None:
-        self.call, self.device = call, device
-        call()  # warms up, and compiles
-        self.seconds = measured(call, 1, device)
-        self.repeats = max(1, round(round_seconds / self.seconds))
-
-    def round(self) -> float:
-        """Seconds of a call, now; a short one's first is not counted: it finds cold caches."""
-        if self.seconds < LONG:
-            self.call()
-        return measured(self.call, self.repeats, self.device)
 
 
 def peak_memory(build: Callable[[], Call], device: str) -> int:
@@ -85,99 +159,9 @@ def peak_memory(build: Callable[[], Call], device: str) -> int:
     return resident("VmHWM") - before
 
 
-def in_fresh_fork(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """``measure()`` in a fork of this process, which must not have started threads."""
-    receiver, sender = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(sender, json.dumps(measure()).encode())
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(0)
-    os.close(sender)
-    with os.fdopen(receiver) as pipe:
-        answer = pipe.read()
-    os.waitpid(child, 0)
-    if not answer:
-        raise RuntimeError("the process that measured memory died; see its message above")
-    return json.loads(answer)
-
-
 def resident(field: str) -> int:
     """VmRSS (bytes now in memory) or VmHWM (their peak)."""
     if sys.platform != "linux":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     status = Path("/proc/self/status").read_text()
     return 1024 * int(re.findall(rf"{field}:\s+(\d+) kB", status)[0])
-
-
-class Worker:
-    """Answers requests: {"do": one of the methods below, and its arguments}."""
-
-    def __init__(self) -> None:
-        self.timer: Timer | None = None
-        self.settings = ExitStack()
-        self.fast = False
-        self.compiled: Compiled = lambda function: function
-
-    def start(self, fast: bool) -> dict[str, Any]:
-        """Switch the settings, before anything is timed."""
-        self.fast = fast
-        self.compiled = self.settings.enter_context(compiler(fast))
-        return {
-            "products": self.settings.enter_context(fast_products(fast)),
-            "passes": passes_of(fast),
-            "threads": torch.get_num_threads(),
-        }
-
-    def prepare(
-        self, case: dict[str, Any], name: str, device: str, round_seconds: float
-    ) -> dict[str, Any]:
-        """Build, warm up, choose the number of repeats."""
-        self.timer = None  # gives the memory back first
-        torch.manual_seed(0)
-        what = Case(**case)
-        self.timer = Timer(self.call(what, name, device), device, round_seconds)
-        return {"seconds": self.timer.seconds, "repeats": self.timer.repeats}
-
-    def call(self, case: Case, name: str, device: str) -> Call:
-        """What is timed."""
-        return WORK[case.what](case, Competitor(name, self.fast), device, self.compiled)
-
-    def round(self) -> dict[str, Any]:
-        """Seconds of a call."""
-        assert self.timer is not None
-        return {"seconds": self.timer.round()}
-
-    def memory(self, case: dict[str, Any], name: str, device: str, fast: bool) -> dict[str, Any]:
-        """Peak memory of a case, in a fork of its own."""
-
-        def measure() -> dict[str, Any]:
-            what = Case(**case)
-            settings = self.start(fast)
-            self.call(what, name, device)()  # the code itself, and what is compiled
-            gc.collect()
-            peak = peak_memory(lambda: self.call(what, name, device), device)
-            return settings | {"bytes": peak}
-
-        return in_fresh_fork(measure)
-
-
-def main() -> None:
-    """Serve until the pipe is closed."""
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is not a reply
-    worker = Worker()
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            reply = getattr(worker, request.pop("do"))(**request)
-        except Exception as error:
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(reply), file=replies, flush=True)
-
-
-if __name__ == "__main__":
-    main()

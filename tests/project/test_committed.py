@@ -6,6 +6,7 @@ import subprocess
 from ast import literal_eval
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -34,10 +35,12 @@ from kanlib.training import reconstruction_error
 EXPERIMENTS = {path.stem: load_experiment(path) for path in Path("experiments").glob("*.yaml")}
 # The records of digits are no part of the history.
 KEPT = {stem: plan for stem, plan in sorted(EXPERIMENTS.items()) if plan.dataset != "digits"}
+UNTABLED = "trained-mnist"  # kept for its weights
 USUAL = [
     stem
     for stem, plan in KEPT.items()
     if not plan.notebook and any(run.path("results").exists() for run in plan.runs())
+    if stem != UNTABLED
 ]
 needs_mnist = pytest.mark.skipif(
     not Path(os.environ.get("KANLIB_DATA", "nowhere"), "MNIST").exists(),
@@ -97,9 +100,10 @@ def test_the_verdicts_follow_from_the_records():
 
 def test_every_trained_model_that_is_judged_was_timed():
     stems = literal_eval(inspect_notebook("notebooks/06_verdicts.ipynb")["names"]["default"])
-    frame = frame_of(*stems)
     timed = columns.configurations(pd.read_csv("results/training_steps.csv"))
-    assert set(timed) == set(columns.configurations(frame[frame["model"] != "pca"]))
+    judged = columns.configurations(frame_of(*stems))
+    judged = dict.fromkeys(run for run in judged if run.model != "pca")
+    assert dict.fromkeys(timed) == judged
 
 
 @pytest.mark.parametrize("stem", ["worth-mnist", "worth-cifar10"])
@@ -114,9 +118,9 @@ def test_what_models_are_worth_follows_from_records_and_costs(stem):
     assert table["parameters"].tolist() == recorded.tolist()
 
 
-@pytest.mark.parametrize("stem", ["sensitivity-mnist", "pairs-mnist"])
-def test_effects_follow_from_the_records(stem):
-    common = {name: value for name, value in KEPT[stem].common.items() if name != "seed"}
+def test_effects_follow_from_the_records():
+    stem = "sensitivity-mnist"
+    common: Any = {name: value for name, value in KEPT[stem].common.items() if name != "seed"}
     base, records = Run(**common), records_of(stem)
     assert_kept(stem, sensitivity.effects(records, base).set_index("setting"))
     coverage = sensitivity.grid_coverage(records, base)
@@ -173,7 +177,7 @@ def tracked(ending: str) -> list[Path]:
 
 
 def test_every_committed_record_is_valid_and_lies_where_its_run_says():
-    assert tracked(".json")
+    assert len(tracked(".json")) >= 727  # none was ever taken out
     arrays = set(tracked(".npz"))
     for path in tracked(".json"):
         record = load_record(path)

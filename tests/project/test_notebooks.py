@@ -17,7 +17,7 @@ from cells import NOTEBOOKS, code_cells, default_parameters, has_parameters, run
 import kanlib
 from kanlib.data import load_images
 from kanlib.experiments import Run, execute, load_arrays, load_experiment, load_record
-from kanlib.report.outputs import OUTPUTS, outputs
+from kanlib.report.outputs import OUTPUTS, Outputs, outputs
 
 TRAIN = "notebooks/02_train_autoencoder.ipynb"
 
@@ -82,35 +82,30 @@ def test_the_training_notebook_has_every_parameter_of_a_run():
     assert Run(**own) == Run()
 
 
-def written(path: Path) -> tuple[list[str], list[str]]:
-    """The names of tables and figures in a notebook's source; "{name}" for its experiment's."""
-    found: dict[str, list[str]] = {"results_dir": [], "figures_dir": []}
+def written(path: Path) -> Outputs:
+    """What the source of a notebook names; "{name}" stands for its experiment's name."""
+    found: dict[str, list[str]] = {"results_dir": [], "figures_dir": [], "kept": []}
     names = {"stem": "{name}", "file": SimpleNamespace(stem="{name}")}
     for cell in code_cells(path):
         for node in ast.walk(ast.parse(source(cell))):
             match node:
-                case ast.Call(ast.Attribute(attr="save"), [_, ast.Name(folder), stem]):
+                case ast.Call(ast.Attribute(attr="save"), [_, ast.Name(kind), stem]):
                     pass
-                case ast.Call(
-                    ast.Attribute(ast.Name("timing"), "costs"), [_, ast.BinOp(right=stem)]
-                ):
-                    folder = "results_dir"
+                case ast.BinOp(ast.Call(ast.Name("Path"), [ast.Name("results_dir")]), _, stem):
+                    kind = "kept"
                 case _:
                     continue
             name = eval(compile(ast.Expression(stem), path, "eval"), dict(names))
-            found[folder].append(name.removesuffix(".csv"))
-    return found["results_dir"], found["figures_dir"]
+            found[kind].append(name.removesuffix(".csv"))
+    tables, figures, kept = (tuple(sorted(stems)) for stems in found.values())
+    return Outputs(tables=tables, figures=figures, kept=kept)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_writes_what_the_list_of_outputs_says(path):
-    tables, figures = written(path)
-    listed = OUTPUTS.get(str(path))
-    if listed is None:
-        assert not tables and not figures
-    else:
-        assert sorted(tables) == sorted(listed.tables)
-        assert sorted(figures) == sorted(listed.figures)
+    listed, found = OUTPUTS.get(str(path), Outputs()), written(path)
+    for kind in ("tables", "figures", "kept"):
+        assert tuple(sorted(getattr(listed, kind))) == getattr(found, kind)
 
 
 @pytest.mark.slow

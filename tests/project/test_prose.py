@@ -36,11 +36,8 @@ OLD = {
 # Notebooks that are still to be rewritten: how many long sentences they have.
 LONG = {
     "02_train_autoencoder": 2,
-    "07_worth": 7,
-    "08_sensitivity": 6,
     "09_interpretability": 13,
     "10_beyond_images": 6,
-    "11_stability": 8,
 }
 
 

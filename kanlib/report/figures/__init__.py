@@ -12,7 +12,7 @@ from kanlib.report.figures.curves import (
     training_curves,
 )
 from kanlib.report.figures.images import confusion_matrices, edge_functions, reconstructions
-from kanlib.report.figures.studies import effects, fronts, heatmaps, steps
+from kanlib.report.figures.studies import effects, fronts, heatmaps, spread, steps
 from kanlib.report.figures.style import STYLE, look, save
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "reconstructions",
     "save",
     "slopes",
+    "spread",
     "steps",
     "training_curves",
 ]
