@@ -7,19 +7,27 @@ from kanlib.report.figures.curves import (
     measures,
     training_curves,
 )
-from kanlib.report.figures.images import confusion_matrices, edge_functions, reconstructions
+from kanlib.report.figures.idea import idea
+from kanlib.report.figures.images import (
+    confusion_difference,
+    edge_functions,
+    input_names,
+    reconstructions,
+)
 from kanlib.report.figures.studies import effects, fronts, heatmaps, steps
 from kanlib.report.figures.style import STYLE, look, save
 
 __all__ = [
     "STYLE",
     "against_bottleneck",
-    "confusion_matrices",
+    "confusion_difference",
     "differences",
     "edge_functions",
     "effects",
     "fronts",
     "heatmaps",
+    "idea",
+    "input_names",
     "look",
     "losses",
     "measures",
