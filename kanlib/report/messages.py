@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kanlib.models.registry import MODELS
 
@@ -15,7 +15,7 @@ PCA = MODELS["pca"].label
 
 
 def of_errors(errors: pd.DataFrame, published: pd.Series | None = None) -> str:
-    """Who is better than PCA, or who reproduces the published curve.
+    """Does the published curve reproduce, and who beats PCA?
 
     Args:
         errors: test errors, one row a label, one column a code size, as
@@ -23,30 +23,43 @@ def of_errors(errors: pd.DataFrame, published: pd.Series | None = None) -> str:
         published: the paper's errors by code size, if any.
 
     Returns:
-        The message; "" where there is neither PCA nor a curve that reproduces.
+        "Only pure KAN and the same-size MLP beat PCA"; "" where there is nothing to say.
     """
     rivals = errors.drop(index=PCA, errors="ignore")
-    same = "" if published is None else _reproduced(rivals, published)
-    if PCA not in errors.index:
-        return same
-    lower: Any = rivals.lt(errors.loc[PCA])
-    always: Any = rivals.index[lower.eq(rivals.notna()).all(axis=1)]
-    if not lower.any(axis=None):
-        return f"{same}; PCA lies below" if same else "PCA has the lowest test error everywhere"
-    if same:
-        return same
-    if len(always):
-        return f"Better than PCA at every code size: {'; '.join(always)}"
-    return "No model is better than PCA at every code size"
+    lower = rivals.lt(errors.loc[PCA]) if PCA in errors.index else None
+    near = None if published is None else _nearest(rivals, published)
+    if near is not None and near <= CLOSE:
+        above = lower is not None and not lower.to_numpy().any()
+        return f"The published curve reproduces within {near:.0%}" + above * ", and lies above PCA"
+    return "" if lower is None else _beats_pca(lower, rivals.notna())
 
 
-def _reproduced(rivals: pd.DataFrame, published: pd.Series) -> str:
-    """The label whose curve is the published one, and how near it is; "" if there is none."""
+def _nearest(rivals: pd.DataFrame, published: pd.Series) -> float | None:
+    """How far the nearest curve is from the published one, where both have several code sizes."""
     sizes = rivals.columns.intersection(published.index)
-    away: Any = (rivals[sizes] / published[sizes] - 1).abs().max(axis=1).dropna()
-    if len(sizes) < 2 or away.empty or away.min() > CLOSE:
-        return ""
-    return f"{away.idxmin()} lies within {away.min():.0%} of the published curve"
+    away: Any = (rivals[sizes] / published[sizes] - 1).abs().max(axis=1)
+    return float(away.min()) if len(sizes) > 1 else None
+
+
+def _beats_pca(lower: pd.DataFrame, run: pd.DataFrame) -> str:
+    """Which rows have less error than PCA wherever they were run."""
+    always: Any = lower.eq(run).all(axis=1)
+    winners = [_short(label) for label in lower.index[always]]
+    if not lower.to_numpy().any():
+        return "No model beats PCA"
+    if not winners:
+        return "No model beats PCA at every code size"
+    names = " and ".join(", ".join(winners).rsplit(", ", 1))
+    verb = "beats" if len(winners) == 1 else "beat"
+    if lower[~always].to_numpy().any():
+        return f"{names[0].upper()}{names[1:]} {verb} PCA at every code size"
+    return f"Only {names} {verb} PCA"
+
+
+def _short(label: str) -> str:
+    """Without a comma: the same-size MLP."""
+    name, comma, rest = label.partition(", same size")
+    return f"the same-size {name}{rest}" if comma else label
 
 
 def of_reconstructions(errors: pd.Series, bottleneck: int) -> str:
@@ -56,7 +69,8 @@ def of_reconstructions(errors: pd.Series, bottleneck: int) -> str:
         errors: label -> test error.
         bottleneck: code size of all.
     """
-    return f"Closest to the originals, from a code of {bottleneck} numbers: {errors.idxmin()}"
+    best = _short(str(errors.idxmin()))
+    return f"Closest to the originals, from a code of {bottleneck} numbers: {best}"
 
 
 def of_training(history: pd.DataFrame) -> str:
@@ -69,7 +83,7 @@ def of_training(history: pd.DataFrame) -> str:
     rises: Any = runs.pct_change().groupby(history["label"], sort=False).max().dropna()
     if rises.empty or rises.max() < STEADY:
         return f"No test error rises by {STEADY:.0%} in one epoch"
-    return f"{rises.idxmax()} jumps: in one epoch its test error rises by {rises.max():.0%}"
+    return f"A jump: in one epoch the test error of {rises.idxmax()} rises by {rises.max():.0%}"
 
 
 def of_edges(points: NDArray[Any], values: NDArray[Any]) -> str:
@@ -87,13 +101,14 @@ def of_edges(points: NDArray[Any], values: NDArray[Any]) -> str:
     return f"{straight} of these {len(y)} learned functions are nearly straight"
 
 
-def of_confusion(ours: NDArray[Any], theirs: NDArray[Any]) -> str:
+def of_confusion(ours: ArrayLike, theirs: ArrayLike) -> str:
     """How far two confusion matrices are apart.
 
     Args:
         ours: counts, row = true class, column = predicted class.
         theirs: likewise.
     """
-    shares = [100 * counts / counts.sum(axis=1, keepdims=True) for counts in (ours, theirs)]
+    counts = [np.asarray(matrix) for matrix in (ours, theirs)]
+    shares = [100 * matrix / matrix.sum(axis=1, keepdims=True) for matrix in counts]
     largest = float(np.abs(shares[0] - shares[1]).max())
     return f"No entry differs from the published one by more than {largest:.1f} points"

@@ -3,8 +3,10 @@
 from kanlib.report.figures.curves import (
     against_bottleneck,
     differences,
+    elbows,
     losses,
     measures,
+    slopes,
     training_curves,
 )
 from kanlib.report.figures.idea import idea
@@ -24,6 +26,7 @@ __all__ = [
     "differences",
     "edge_functions",
     "effects",
+    "elbows",
     "fronts",
     "heatmaps",
     "idea",
@@ -33,6 +36,7 @@ __all__ = [
     "measures",
     "reconstructions",
     "save",
+    "slopes",
     "steps",
     "training_curves",
 ]

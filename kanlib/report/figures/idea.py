@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Polygon
 
 from kanlib.models.registry import MODELS
-from kanlib.report.figures.style import NO_GRID, STYLE, grid
+from kanlib.report.figures.style import NO_GRID, STYLE, grid, headline
 
 _EDGE = "#009E73"
 _DENSE: list[Callable[[Any], Any]] = [
@@ -38,7 +38,7 @@ def idea() -> Figure:
         coder = [("KAN layer", pure.colour, 0.78)]
         _draw_model(panels[3], pure.label, "the authors' code for CIFAR-10", coder)
         title = "A dense layer learns numbers, a KAN layer curves; pure KAN is made of nothing else"
-        figure.suptitle(title)
+        headline(figure, title)
     return figure
 
 
@@ -91,7 +91,7 @@ def _prepare(axes: Axes, name: str, says: str) -> None:
     """An empty panel with a name and, smaller, what it says."""
     axes.set(xlim=(0, 1), ylim=(-0.1, 1.02))
     axes.set_axis_off()
-    axes.set_title(name, fontsize=12, weight="bold", pad=20)
+    axes.set_title(name, fontsize=12, weight="bold", pad=20, loc="center")
     axes.text(0.5, 1.01, says, ha="center", va="bottom", fontsize=9, transform=axes.transAxes)
 
 

@@ -7,9 +7,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from kanlib.report.figures.style import NO_GRID, STYLE, grid
+from kanlib.report.figures.style import NO_GRID, STYLE, grid, headline
 from kanlib.report.labels import words
 
 Array = NDArray[Any]
@@ -66,7 +66,7 @@ def reconstructions(
                 _write_beside(line[-1], f"{errors[name]:#.3g}")
         if errors:
             _write_beside(panels[0, -1], words("test_mse"))
-        figure.suptitle(title, fontsize=11)
+        headline(figure, title)
         figure.supxlabel(caption, fontsize=8, color="0.3")
     return figure
 
@@ -81,7 +81,7 @@ def edge_functions(
 ) -> Figure:
     """Learned functions on edges, one panel each, on one scale.
 
-    The line from end to end is drawn in grey behind: what bends, leaves it.
+    The best straight line is drawn in grey behind: what bends, leaves it.
 
     Args:
         points: (P,) inputs.
@@ -106,12 +106,13 @@ def edge_functions(
             axes.set_axis_off()
         for axes, curve, name in zip(panels.flat, values, names, strict=False):
             axes.plot(points, curve, color="C0")
-            axes.plot(points[[0, -1]], curve[[0, -1]], color="0.6", lw=1, ls="--", zorder=1)
-            axes.set_title(name, fontsize=8)
+            line = np.polynomial.Polynomial.fit(points, curve, 1)
+            axes.plot(points, line(points), color="0.6", lw=1, ls="--", zorder=1)
+            axes.set_title(name, fontsize=8, loc="center")
             axes.tick_params(labelsize=8)
         figure.supxlabel("input of the edge", fontsize=9)
         figure.supylabel("its output", fontsize=9)
-        figure.suptitle(title, fontsize=11)
+        headline(figure, title)
     return figure
 
 
@@ -137,7 +138,7 @@ def input_names(places: Sequence[int], shape: tuple[int, ...]) -> list[str]:
 
 
 def confusion_difference(
-    ours: Array, theirs: Array, classes: Sequence[str], *, title: str = ""
+    ours: ArrayLike, theirs: ArrayLike, classes: Sequence[str], *, title: str = ""
 ) -> Figure:
     """How much more often one classifier takes a class for another than a second one does.
 
@@ -170,10 +171,11 @@ def confusion_difference(
         sns.heatmap(points, ax=axes, xticklabels=classes, yticklabels=classes, **drawn)
         axes.set(xlabel="predicted class", ylabel="true class")
         axes.tick_params(length=0, labelsize=9, labelrotation=0)
-        figure.suptitle(title, fontsize=11)
+        headline(figure, title)
     return figure
 
 
-def _shares(counts: Array) -> Array:
+def _shares(counts: ArrayLike) -> Array:
     """Percent of each true class."""
-    return 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
+    matrix = np.asarray(counts)
+    return 100 * matrix / matrix.sum(axis=1, keepdims=True)
