@@ -96,8 +96,7 @@ def of_edges(points: NDArray[Any], values: NDArray[Any]) -> str:
     x, y = points.astype(float), values.astype(float)
     line = np.polynomial.polynomial.polyfit(x, y.T, 1)  # (2, E)
     rest = y - (line[0][:, None] + line[1][:, None] * x)
-    explained = 1 - rest.var(axis=1) / np.maximum(y.var(axis=1), 1e-300)
-    straight = int((explained >= STRAIGHT).sum())
+    straight = int((rest.var(axis=1) <= (1 - STRAIGHT) * y.var(axis=1)).sum())
     return f"{straight} of these {len(y)} learned functions are nearly straight"
 
 

@@ -35,7 +35,6 @@ OLD = {
 }
 # Notebooks that are still to be rewritten: how many long sentences they have.
 LONG = {
-    "02_train_autoencoder": 2,
     "05_audit": 3,
     "06_verdicts": 12,
     "07_worth": 7,
