@@ -51,7 +51,12 @@ WORDS = {
 }
 
 # Data set -> what readers are told that it is.
-DATASETS = {"mnist": "MNIST", "cifar10": "CIFAR-10", "svhn-test10k": "10,000 digits of SVHN"}
+DATASETS = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "svhn": "SVHN",
+    "svhn-test10k": "10,000 digits of SVHN",
+}
 
 
 def data_words(dataset: str) -> str:

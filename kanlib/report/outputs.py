@@ -46,7 +46,10 @@ OUTPUTS = {
         figures=tuple(f"{{name}}_{kind}" for kind in FIGURE_KINDS),
         only_if={f"{{name}}_{kind}": _drawn(kind) for kind in FIGURE_KINDS},
     ),
-    "notebooks/05_audit.ipynb": Outputs(tables=("audit",), figures=("audit_leak",)),
+    "notebooks/00_paper.ipynb": Outputs(tables=("paper",), figures=("paper",)),
+    "notebooks/05_audit.ipynb": Outputs(
+        tables=("audit", "audit_factors"), figures=("audit", "audit_leak")
+    ),
     "notebooks/06_verdicts.ipynb": Outputs(
         tables=("scoreboard", "verdicts", "claims"), figures=("verdicts",), kept=("training_steps",)
     ),

@@ -35,8 +35,6 @@ OLD = {
 }
 # Notebooks that are still to be rewritten: how many long sentences they have.
 LONG = {
-    "05_audit": 3,
-    "06_verdicts": 12,
     "07_worth": 7,
     "08_sensitivity": 6,
     "09_interpretability": 13,

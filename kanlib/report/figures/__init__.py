@@ -1,9 +1,11 @@
 """Figures: DataFrames or arrays in, a matplotlib Figure out; nothing is computed here."""
 
+from kanlib.report.figures.architectures import architectures
 from kanlib.report.figures.curves import (
     against_bottleneck,
     differences,
     elbows,
+    factors,
     losses,
     measures,
     slopes,
@@ -22,11 +24,13 @@ from kanlib.report.figures.style import STYLE, look, save
 __all__ = [
     "STYLE",
     "against_bottleneck",
+    "architectures",
     "confusion_difference",
     "differences",
     "edge_functions",
     "effects",
     "elbows",
+    "factors",
     "fronts",
     "heatmaps",
     "idea",
