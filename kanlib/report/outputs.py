@@ -56,7 +56,9 @@ OUTPUTS = {
         ),
         only_if={"{name}_edges": _has_edges},
     ),
-    "notebooks/00_paper.ipynb": Outputs(tables=("paper",), figures=("paper",)),
+    "notebooks/00_paper.ipynb": Outputs(
+        tables=("paper",), figures=("paper",), kept=("training_steps",)
+    ),
     "notebooks/05_audit.ipynb": Outputs(
         tables=("audit", "audit_factors"), figures=("audit", "audit_leak")
     ),
