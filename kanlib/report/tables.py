@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kanlib.experiments.frames import SETTINGS
@@ -59,6 +60,13 @@ def shown(table: pd.DataFrame, first: str, percent: Sequence[str] = ()) -> pd.Da
         .rename_axis(None)
         .rename_axis(columns=words(first))
     )
+
+
+def short(table: pd.DataFrame, rows: int = 10) -> pd.DataFrame:
+    """At most ``rows`` rows of ``table``: its first, its last, and as evenly as can be between."""
+    if len(table) <= rows:
+        return table
+    return table.iloc[np.linspace(0, len(table) - 1, rows).round().astype(int)]
 
 
 def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) -> list[Path]:

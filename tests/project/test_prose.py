@@ -35,7 +35,6 @@ OLD = {
 }
 # Notebooks that are still to be rewritten: how many long sentences they have.
 LONG = {
-    "02_train_autoencoder": 2,
     "09_interpretability": 13,
     "10_beyond_images": 6,
 }

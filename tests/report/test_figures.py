@@ -165,11 +165,42 @@ def test_measures_have_a_line_of_panels_a_data_set_and_a_column_a_metric():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["AE-KAN", "PCA"]
 
 
-def test_confusions_are_shares_of_each_true_class():
-    counts = np.array([[3, 1], [0, 10]])
-    figure: Any = figures.confusion_matrices({"sound": counts}, ["a", "b"])
+def test_confusions_differ_by_points_of_each_true_class():
+    ours, theirs = np.array([[3, 1], [0, 10]]), np.array([[1, 1], [0, 7]])
+    figure: Any = figures.confusion_difference(ours, theirs, ["a", "b"])
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["75", "25", "0", "100"]
+    assert texts == ["+25.0", "-25.0", "", ""]
+
+
+def test_a_row_of_images_ends_with_its_test_error():
+    image = np.zeros((2, 1, 4, 4))
+    rows = {"a": image, "b": image}
+    figure: Any = figures.reconstructions(image, rows, errors={"a": 0.12345}, caption="as it is")
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert texts == ["test error", "0.123"]
+    assert figure.get_supxlabel() == "as it is"
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [
+        ((1, 4, 5), "row 1, column 2"),
+        ((1, 1, 20), "value 7"),
+        ((3, 2, 3), "row 0, column 1, channel 1"),
+    ],
+)
+def test_inputs_are_named_by_where_they_are(shape, name):
+    assert figures.input_names([7], shape) == [name]
+
+
+def test_an_input_outside_the_image_has_no_name():
+    with pytest.raises(ValueError, match="places=20"):
+        figures.input_names([20], (1, 4, 5))
+
+
+def test_the_idea_names_layers_and_models():
+    titles = [axes.get_title() for axes in figures.idea().axes]
+    assert titles == ["Dense layer", "KAN layer", MODELS["kan"].label, MODELS["kan-pure"].label]
 
 
 def test_training_curves_are_medians_over_the_seeds_in_three_panels_at_most():

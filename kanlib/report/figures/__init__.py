@@ -11,7 +11,13 @@ from kanlib.report.figures.curves import (
     slopes,
     training_curves,
 )
-from kanlib.report.figures.images import confusion_matrices, edge_functions, reconstructions
+from kanlib.report.figures.idea import idea
+from kanlib.report.figures.images import (
+    confusion_difference,
+    edge_functions,
+    input_names,
+    reconstructions,
+)
 from kanlib.report.figures.studies import effects, fronts, heatmaps, spread, steps
 from kanlib.report.figures.style import STYLE, look, save
 
@@ -19,7 +25,7 @@ __all__ = [
     "STYLE",
     "against_bottleneck",
     "architectures",
-    "confusion_matrices",
+    "confusion_difference",
     "differences",
     "edge_functions",
     "effects",
@@ -27,6 +33,8 @@ __all__ = [
     "factors",
     "fronts",
     "heatmaps",
+    "idea",
+    "input_names",
     "look",
     "losses",
     "measures",

@@ -207,20 +207,22 @@ def measures(table: pd.DataFrame, metrics: Sequence[str], *, log: Sequence[str] 
     return figure
 
 
-def losses(train: Sequence[float], test: Sequence[float]) -> Figure:
+def losses(train: Sequence[float], test: Sequence[float], *, title: str = "") -> Figure:
     """Training and test error of one run after each epoch.
 
     Args:
         train: mean squared error of each epoch.
         test: likewise.
+        title: what the figure shows, a sentence.
     """
     with mpl.rc_context(STYLE):
-        figure, [[axes]] = grid(1, 1, (4.5, 3))
+        figure, [[axes]] = grid(1, 1, (5, 3.2))
         for name, values, style in (("training", train, "--"), ("test", test, "-")):
             axes.plot(range(1, len(values) + 1), values, style, color="C0", marker=".", label=name)
         axes.set(xlabel="epoch", ylabel="mean squared error")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
+        headline(figure, title)
     return figure
 
 
