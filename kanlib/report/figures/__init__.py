@@ -3,8 +3,10 @@
 from kanlib.report.figures.curves import (
     against_bottleneck,
     differences,
+    elbows,
     losses,
     measures,
+    slopes,
     training_curves,
 )
 from kanlib.report.figures.images import confusion_matrices, edge_functions, reconstructions
@@ -18,6 +20,7 @@ __all__ = [
     "differences",
     "edge_functions",
     "effects",
+    "elbows",
     "fronts",
     "heatmaps",
     "look",
@@ -25,6 +28,7 @@ __all__ = [
     "measures",
     "reconstructions",
     "save",
+    "slopes",
     "steps",
     "training_curves",
 ]
