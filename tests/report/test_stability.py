@@ -71,3 +71,12 @@ def test_dead_units_are_counted_before_the_code_and_after_it(tmp_path):
     assert list(table) == ["dead_before_code", "dead_after_code"]
     assert table.to_numpy()[:2].tolist() == [[2, 1], [0, 0]]  # the second has no ReLU
     assert table.iloc[2].isna().all()  # made before they were counted
+
+
+def test_a_run_that_answers_all_images_alike_is_found(tmp_path):
+    made = np.zeros((3, 1, 2, 2)), np.arange(12.0).reshape(3, 1, 2, 2)
+    records = [
+        made_up(Run(seed=seed), 0.5, tmp_path, originals=made[1], reconstructions=images)
+        for seed, images in enumerate(made)
+    ]
+    assert stability.answer_alike(records) == [True, False]
