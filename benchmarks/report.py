@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.figures import FIGURES
+from benchmarks.figures import times
 from benchmarks.rows import Table, is_growth, load
 from benchmarks.targets import LAYER, geometric_mean, ratios, targets
 from kanlib.report.figures import save
@@ -24,7 +24,7 @@ STARTUP = {
 
 
 def write_report(results: Path, folder: Path) -> None:
-    """summary.md and targets.md beside the results, benchmarks_*.png and .pdf in ``folder``."""
+    """summary.md and targets.md beside the results, benchmarks_times.png and .pdf in ``folder``."""
     parts = []
     for device, rows in load(results).groupby("device"):
         parts += [f"# Benchmarks on {_machine(rows)}", "", _commits(rows), ""]
@@ -35,10 +35,9 @@ def write_report(results: Path, folder: Path) -> None:
             sections.insert(0, "## Targets\n\n" + table)
         parts += [section + "\n" for section in sections if section]
         suffix = "" if device == "cpu" else f"_{device}"
-        for name, draw in FIGURES.items():
-            figure = draw(rows)
-            if figure is not None:
-                save(figure, folder, f"benchmarks_{name}{suffix}")
+        figure = times(rows)
+        if figure is not None:
+            save(figure, folder, f"benchmarks_times{suffix}")
     (results / "summary.md").write_text("\n".join(parts))
 
 

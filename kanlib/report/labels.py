@@ -39,9 +39,9 @@ WORDS = {
     "gradient_median": "gradient norm, median",
     "dead_before_code": "dead units before the code",
     "dead_after_code": "dead units after the code",
-    "outside_before": "outside the grid before training",
-    "outside_after": "outside the grid after training",
-    "inside_after": "inside the grid after training",
+    "outside_before": "beyond splines, before",
+    "outside_after": "beyond splines, after",
+    "inside_after": "on the grid, after",
     "kan": "KAN",
     "kan_value": "KAN's value",
     "rival_value": "rival's value",
@@ -49,9 +49,20 @@ WORDS = {
     "high": "95% to",
     "paired_over": "paired over",
 }
+# Parameter and value -> what readers are told, where name and value are no words together.
+PHRASES = {
+    ("base", "zero"): "no base function",
+    ("refine", "finer"): "grid refined halfway",
+    ("refine", "longer"): "grid lengthened halfway",
+}
 
 # Data set -> what readers are told that it is.
-DATASETS = {"mnist": "MNIST", "cifar10": "CIFAR-10", "svhn-test10k": "10,000 digits of SVHN"}
+DATASETS = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "svhn": "SVHN",
+    "svhn-test10k": "10,000 digits of SVHN",
+}
 
 
 def data_words(dataset: str) -> str:
@@ -72,6 +83,8 @@ def words(column: str) -> str:
 
 def setting(name: str, value: Any) -> str:
     """A parameter of a run and its value in words: "hidden width 32", "no separate scale"."""
+    if (name, value) in PHRASES:
+        return PHRASES[name, value]
     if isinstance(value, bool):
         return words(name) if value else f"no {words(name)}"
     return f"{words(name)} {value}"

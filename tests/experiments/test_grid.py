@@ -1,6 +1,7 @@
 """Experiment files become runs; the guard against misspelt notebook parameters."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,9 +183,9 @@ def test_a_parameter_of_another_type_is_named(name, value):
         read_parameters(namespace | {name: value}, before, KNOWN)
 
 
-def test_private_names_and_modules_are_no_parameters():
+def test_private_names_and_what_papermill_cannot_pass_are_no_parameters():
     namespace, before = notebook()
-    namespace |= {"_": 5, "_dh": [], "math": math}
+    namespace |= {"_": 5, "_dh": [], "math": math, "run": Run(), "images": {}, "path": Path()}
     assert read_parameters(namespace, before, KNOWN)["bottleneck"] == 9
 
 

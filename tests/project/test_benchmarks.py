@@ -119,7 +119,6 @@ def test_peak_memory_becomes_rows_and_a_report(tmp_path):
     summary = (tmp_path / "summary.md").read_text()
     assert "peak memory of a training step, MiB" in summary and "not measured" in summary
     assert f"Measured at the commits: memory {rows['commit'][0]}." in summary
-    assert (tmp_path / "benchmarks_models.png").stat().st_size > 5_000
 
 
 @pytest.mark.slow
@@ -146,7 +145,7 @@ def test_the_committed_report_is_made_of_the_committed_rows(committed):
     assert main([]) == 0  # measures nothing: there is a result of everything
     for file in COMMITTED.iterdir():
         assert (committed / file.name).read_bytes() == file.read_bytes(), file.name
-    assert len(list(Path("figures").glob("benchmarks_*.png"))) == 4
+    assert [path.name for path in Path("figures").glob("*.png")] == ["benchmarks_times.png"]
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

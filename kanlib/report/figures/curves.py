@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from kanlib.experiments.frames import SETTINGS
+from kanlib.models.registry import MODELS
 from kanlib.report.figures.style import (
     STYLE,
     by_label,
@@ -26,6 +27,8 @@ from kanlib.report.figures.style import (
     plain_ticks,
 )
 from kanlib.report.labels import data_words, words
+
+_NEAR: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": "0.3"}
 
 
 def against_bottleneck(
@@ -68,7 +71,7 @@ def against_bottleneck(
             axes.errorbar(where, rows[metric], yerr=bars, label=name, **look(rows.iloc[0]))
         axes.set(yscale="log" if log else "linear", ylabel=words(metric))
         if log:
-            _end_above(axes, table[metric].max())
+            _end_above(axes, table[metric])
         if len(sizes) > 1:
             axes.set(xscale="log", xlabel=words("bottleneck"))
             plain_ticks(axes, sizes)
@@ -80,8 +83,9 @@ def against_bottleneck(
     return figure
 
 
-def _end_above(axes: Axes, largest: float) -> None:
-    """The end of a logarithmic axis, and its ticks."""
+def _end_above(axes: Axes, values: Any) -> None:
+    """The end of a logarithmic axis of these values, and its ticks."""
+    largest = values.max()
     end = 10 ** np.floor(np.log10(largest / 100))
     if axes.get_ylim()[0] < end:
         axes.set_ylim(end, 1.3 * largest)
@@ -112,7 +116,7 @@ def elbows(curves: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], *, title: st
                 style = look(rows.iloc[0]) | {"markersize": 4}
                 axes.plot(rows["bottleneck"], rows["test_mse"], label=label, **style)
             axes.set(title=name, xscale="log", yscale="log", xlabel=words("bottleneck"))
-            _end_above(axes, table["test_mse"].max())
+            _end_above(axes, table["test_mse"])
             plain_ticks(axes, sizes)
             direct_labels(axes, size=8, height=2.4)
         panels[0].set_ylabel(words("test_mse"))
@@ -139,6 +143,34 @@ def slopes(table: pd.DataFrame, ends: Mapping[str, str], *, ylabel: str, title: 
         axes.set(xlim=(-0.08, 1.02), ylabel=ylabel)
         axes.grid(axis="x", visible=False)
         direct_labels(axes)
+        headline(figure, title)
+    return figure
+
+
+def factors(table: pd.DataFrame, *, title: str = "", xlabel: str = "") -> Figure:
+    """How much each of several places changes a number: a line a place, from no change.
+
+    Args:
+        table: as ``kanlib.report.audit.by_effect`` returns; the full mark is "largest", the hollow
+            one "usual".
+        title: what the figure shows, a sentence.
+        xlabel: below the axis.
+    """
+    with mpl.rc_context(STYLE):
+        figure, [[axes]] = grid(1, 1, (7.5, 0.36 * len(table) + 1))
+        lines, colour = range(len(table)), MODELS["kan"].colour
+        axes.hlines(lines, 1, table["largest"], color="0.75", lw=3, zorder=1)
+        axes.plot(table["largest"], lines, "o", color=colour, ms=7)
+        axes.plot(table["usual"], lines, "o", color=colour, ms=6, mfc="white")
+        for line, largest, where in zip(lines, table["largest"], table["where"], strict=True):
+            text = f"{largest:.2f}" if largest > 1.01 else f"{largest:.3f}"
+            axes.annotate(f"{text}  ({where})", (largest, line), (8, -3), **_NEAR)
+        axes.set_yticks(lines, [f"{place}:\n{row}" for place, row in table["changes"].items()])
+        axes.tick_params(axis="y", length=0, labelsize=8)
+        axes.set(xscale="log", xlim=(0.98, 1.45 * table["largest"].max()), xlabel=xlabel)
+        axes.set_ylim(len(table) - 0.5, -0.5)
+        axes.grid(axis="y", visible=False)
+        plain_log_axis(axes.xaxis)
         headline(figure, title)
     return figure
 
@@ -178,20 +210,22 @@ def measures(
     return figure
 
 
-def losses(train: Sequence[float], test: Sequence[float]) -> Figure:
+def losses(train: Sequence[float], test: Sequence[float], *, title: str = "") -> Figure:
     """Training and test error of one run after each epoch.
 
     Args:
         train: mean squared error of each epoch.
         test: likewise.
+        title: what the figure shows, a sentence.
     """
     with mpl.rc_context(STYLE):
-        figure, [[axes]] = grid(1, 1, (4.5, 3))
+        figure, [[axes]] = grid(1, 1, (5, 3.2))
         for name, values, style in (("training", train, "--"), ("test", test, "-")):
             axes.plot(range(1, len(values) + 1), values, style, color="C0", marker=".", label=name)
         axes.set(xlabel="epoch", ylabel="mean squared error")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
+        headline(figure, title)
     return figure
 
 
@@ -269,7 +303,7 @@ def differences(comparisons: pd.DataFrame, *, title: str = "") -> Figure:
 
 def _ratios(drawn: pd.DataFrame) -> tuple[float, float]:
     """The ends of the axis of ratios: around all means, and what intervals reach above zero."""
-    ratios = drawn["kan_value"] / drawn["rival_value"]
+    ratios: Any = drawn["kan_value"] / drawn["rival_value"]
     return ratios.min() / 2.2, max(1, ratios.max()) * 1.3
 
 

@@ -86,7 +86,8 @@ def direct_labels(axes: Axes, *, size: float = 8.5, height: float = 3.2) -> None
     place = axes.transData + axes.transAxes.inverted()
     low, high = axes.get_ylim()
     named = []
-    for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+    handles: Any = axes.get_legend_handles_labels()
+    for handle, name in zip(*handles, strict=True):
         line = handle if isinstance(handle, Line2D) else handle.lines[0]
         points = np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float)
         seen = points[(points[:, 1] >= low) & (points[:, 1] <= high)]
