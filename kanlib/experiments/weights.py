@@ -71,7 +71,8 @@ def _unpack(path: Path, content: bytes) -> Autoencoder:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         origin = json.loads(header["__metadata__"][_ORIGIN])
         run = Run(**origin["run"])
-        model = run.build_model(tuple(origin["shape"]))
+        channels, height, width = origin["shape"]
+        model = run.build_model((channels, height, width))
         if run.refine:
             refine_model(model, run.refine)
         model.load_state_dict(tensors)
