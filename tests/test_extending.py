@@ -186,7 +186,7 @@ def test_a_basis_with_a_parameter_that_runs_do_not_have_is_named(monkeypatch: py
         shift: float = 0.0
 
     monkeypatch.setitem(BASES, "shifted", Shifted)
-    with pytest.raises(ValueError, match=r"basis='shifted'.*'shift'"):
+    with pytest.raises(ValueError, match=r"shift=0\.0"):
         Run(basis="shifted")
 
 
