@@ -246,33 +246,30 @@ def test_a_split_of_other_tensors_is_refused(images, labels, stated):
         Split(images, labels)
 
 
-def stripes(**changes: object) -> tuple[dict, tuple[str, ...]]:
-    """A toy data set: 4 x 4 images of lying and of standing stripes, with a little noise."""
+def noise(**changes: object) -> tuple[dict, tuple[str, ...]]:
+    """A toy data set; what is changed to None is left out."""
     draw, arrays = np.random.default_rng(0), {}
-    lying = np.resize([[1.0], [-1.0]], (4, 4)) * 0.9
     for split, count in (("train", 30), ("test", 10)):
-        labels = np.arange(count) % 2
-        images = np.where(labels[:, None, None] == 0, lying, lying.T)[:, None]
-        images = images + draw.uniform(-0.1, 0.1, images.shape)
-        arrays |= {f"{split}_images": images.astype(np.float32), f"{split}_labels": labels}
+        images = draw.uniform(-1, 1, (count, 1, 4, 4)).astype(np.float32)
+        arrays |= {f"{split}_images": images, f"{split}_labels": np.arange(count) % 2}
     changed = {key: value for key, value in (arrays | changes).items() if value is not None}
-    return changed, ("lying", "standing")
+    return changed, ("even", "odd")
 
 
 def test_a_new_data_set_is_one_function_and_one_line_in_the_registry(monkeypatch, own_cache):
-    monkeypatch.setitem(DATASETS, "stripes", stripes)
-    images = load_images("stripes")
-    expected, classes = stripes()
-    assert (images.name, images.shape, images.classes) == ("stripes", (1, 4, 4), classes)
+    monkeypatch.setitem(DATASETS, "noise", noise)
+    images = load_images("noise")
+    expected, classes = noise()
+    assert (images.name, images.shape, images.classes) == ("noise", (1, 4, 4), classes)
     for name, split in (("train", images.train), ("test", images.test)):
         assert torch.equal(split.images, torch.from_numpy(expected[f"{name}_images"]))
         assert torch.equal(split.labels, torch.from_numpy(expected[f"{name}_labels"]))
-    assert load_images("stripes").fingerprint == images.fingerprint
+    assert load_images("noise").fingerprint == images.fingerprint
     assert not own_cache.exists()  # a function may return other arrays the next time
 
     changed = {"test_labels": 1 - expected["test_labels"]}
-    monkeypatch.setitem(DATASETS, "stripes", lambda: stripes(**changed))
-    assert load_images("stripes").fingerprint != images.fingerprint
+    monkeypatch.setitem(DATASETS, "noise", lambda: noise(**changed))
+    assert load_images("noise").fingerprint != images.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -290,6 +287,6 @@ def test_a_new_data_set_is_one_function_and_one_line_in_the_registry(monkeypatch
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_wrong_with_a_new_data_set_is_named(monkeypatch, changes, stated):
-    monkeypatch.setitem(DATASETS, "stripes", lambda: stripes(**changes))
-    with pytest.raises(ValueError, match=f"dataset='stripes' .*{stated}"):
-        load_images("stripes")
+    monkeypatch.setitem(DATASETS, "noise", lambda: noise(**changes))
+    with pytest.raises(ValueError, match=f"dataset='noise' .*{stated}"):
+        load_images("noise")

@@ -122,12 +122,3 @@ def test_what_is_saved_is_the_record_its_arrays_and_its_weights(
     state = load(result.record).state_dict()
     for name, tensor in result.model.state_dict().items():
         assert torch.equal(tensor, state[name]), name
-
-
-def test_the_images_that_are_pictured_are_stored_once(few_digits: Images, tmp_path: Path):
-    for run in (Run(model="pca"), Run(model="pca", bottleneck=3), Run(epochs=1, bottleneck=2)):
-        record = execute(run, few_digits).save(tmp_path).record
-        with np.load(record.path.with_suffix(".npz")) as file:
-            assert "originals" not in file
-        assert len(load_arrays(record)["originals"]) == len(few_digits.classes)
-    assert len(list((tmp_path / "runs" / "digits").glob("*.npz"))) == 1

@@ -9,7 +9,6 @@ import torch
 from records import ARRAYS, make_record
 from safetensors import safe_open
 from safetensors.torch import save as pack_tensors
-from torch import Tensor, nn
 
 import kanlib
 from kanlib import MODELS, KANLinear
@@ -17,7 +16,6 @@ from kanlib.data import Images
 from kanlib.experiments import Run, execute, has_weights, load, load_record, save_record
 from kanlib.experiments.weights import pack
 from kanlib.models import Autoencoder
-from kanlib.models.registry import ModelSpec
 from kanlib.nn.bases import BASES
 
 SHAPE = (1, 8, 8)
@@ -194,32 +192,3 @@ def test_the_file_says_of_which_run_and_shape_it_is(saved: Path):
 def test_the_same_model_makes_the_same_file():
     run = Run(model="mlp", bottleneck=3)
     assert len({pack(run.build_model(SHAPE), run, SHAPE) for _ in range(8)}) == 1
-
-
-def test_layers_that_share_a_weight_share_it_no_less_after_a_round_trip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    class Twice(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.there = nn.Linear(64, 64, bias=False)
-            self.back = nn.Linear(64, 64, bias=False)
-            self.back.weight = self.there.weight
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.back(self.there(x))
-
-    def tied(shape, bottleneck):
-        code = nn.Sequential(nn.Flatten(), Twice(), nn.Linear(64, bottleneck))
-        return Autoencoder(code, nn.Sequential(nn.Linear(bottleneck, 64), nn.Unflatten(1, shape)))
-
-    monkeypatch.setitem(MODELS, "tied", ModelSpec("tied", tied))
-    run = Run(model="tied")
-    model, path = run.build_model(SHAPE), tmp_path / "tied.safetensors"
-    with torch.no_grad():
-        model.get_parameter("encoder.1.there.weight").add_(1)
-    path.write_bytes(pack(model, run, SHAPE))
-    images, loaded = torch.rand(3, *SHAPE), load(path)
-    assert torch.equal(loaded(images), model(images))
-    there, back = (loaded.get_parameter(f"encoder.1.{name}.weight") for name in ("there", "back"))
-    assert there is back

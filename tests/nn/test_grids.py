@@ -24,16 +24,6 @@ def test_shares_are_those_counted_by_hand():
     assert coverage(layer_of(), x) == {"": Coverage(inside=4 / 9, fading=2 / 9, outside=3 / 9)}
 
 
-def test_beyond_the_grid_there_is_no_spline():
-    layer = layer_of()
-    with torch.no_grad():
-        layer.weight[:, 0] = 0
-    for place, share in ((2.2, "outside"), (2.1, "fading"), (1.0, "inside")):
-        x = torch.full((1, 3), place, dtype=torch.float64)
-        assert getattr(coverage(layer, x)[""], share) == 1
-        assert bool(layer(x).any()) == (share != "outside")
-
-
 def test_layers_of_a_model_are_named_and_it_is_left_as_it_was():
     model = nn.Sequential(layer_of(), nn.ReLU(), KANLinear(4, 2, dtype=torch.float64))
     x = torch.rand(5, 3, dtype=torch.float64)

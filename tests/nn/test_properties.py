@@ -105,14 +105,6 @@ def test_copies_by_any_road_compute_the_same_and_go_their_own_way(options, dtype
     assert torch.equal(layer(x), y)
 
 
-@given(layers, st.integers(0, 6), st.integers(0, 6))
-def test_rows_do_not_see_each_other(options, first, second):
-    layer = KANLinear(**options, dtype=torch.float64)
-    x = inputs(layer, first + second)
-    apart = torch.cat([layer(x[:first]), layer(x[first:])])
-    torch.testing.assert_close(layer(x), apart, rtol=0, atol=1e-10)
-
-
 @pytest.mark.parametrize("separate_scale", [True, False])
 def test_threads_that_share_a_layer_get_what_each_gets_alone(separate_scale):
     layer = KANLinear(40, 30, separate_scale=separate_scale, init_noise=5.0)

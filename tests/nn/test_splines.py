@@ -84,19 +84,6 @@ def test_leading_axes_are_kept(function, shape):
     torch.testing.assert_close(values.reshape(-1, 8, 3), rows, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("order", [3, 5])
-def test_the_fit_reproduces_a_cubic(order):
-    def cubic(x):
-        return torch.stack([2 - x + 3 * x**3, x**2 - 0.5 * x**3], dim=-1)  # (P, 2)
-
-    at, elsewhere = (torch.linspace(-1, 1, n, dtype=torch.float64) for n in (40, 77))
-    basis = BSpline(5, order).values(at[:, None])[..., 0].T  # (M, P)
-    coefficients = fit_coefficients(basis, cubic(at))
-    assert coefficients.shape == (5 + order, 2)
-    fitted = BSpline(5, order).values(elsewhere[:, None])[..., 0] @ coefficients
-    torch.testing.assert_close(fitted, cubic(elsewhere), rtol=0, atol=1e-11)
-
-
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float32, 2e-7), (torch.float64, 1e-12)], ids=str
 )

@@ -1,9 +1,6 @@
 """Faster products and passes: only where they are exact, and never past the block."""
 
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -44,11 +41,6 @@ def error_of_a_product():
     a, b = torch.randn(100, 500), torch.randn(500, 100)
     exact = a.double() @ b.double()
     return ((a @ b - exact).abs().max() / exact.abs().max()).item()
-
-
-def test_products_stay_exact_in_single_precision(amd):
-    with cpu.fast_products(True):
-        assert error_of_a_product() < 2e-6
 
 
 def test_it_is_on_inside_the_block_where_products_are_exact(amd, monkeypatch):
@@ -208,37 +200,11 @@ def test_the_compiler_is_left_as_it_was(compiler):
     assert dynamo.get_config_copy() == before
 
 
-TRAIN = """
-import torch
-from kanlib.data import load_images
-from kanlib.models.dense import mlp
-from kanlib.training import TrainingConfig, cpu, train
-images, losses = load_images("digits"), []
-for compiled in (False, True):
-    torch.manual_seed(0)
-    model = mlp(images.shape, 4)
-    losses += train(model, images, TrainingConfig(epochs=1), compiled=compiled).train_loss
-print(cpu.passes_of(True), losses[0] == losses[1])
-"""
+def test_without_a_compiler_training_stays_eager(monkeypatch):
+    def refuse(*_, **__):  # as PyTorch does where no C++ compiler is found
+        raise RuntimeError("no working C++ compiler")
 
-
-@pytest.mark.slow
-def test_without_a_compiler_training_stays_eager(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN],
-        env=os.environ | {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["eager", "True"]
-
-
-def test_a_device_is_named_in_words():
-    capability = torch.backends.cpu.get_cpu_capability()
-    assert cpu.device_name("cpu") == cpu.device_name(torch.device("cpu")) == f"cpu ({capability})"
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_has_its_own_name():
-    assert cpu.device_name("cuda") == torch.cuda.get_device_name()
+    monkeypatch.setattr(torch, "compile", refuse)
+    assert cpu.passes_of(True) == "eager"
+    with cpu.compiler(True) as compiled:
+        assert compiled(torch.neg) is torch.neg
