@@ -166,16 +166,6 @@ def test_a_record_of_what_is_not_registered_names_it(
         load_record(path)
 
 
-def test_a_basis_with_a_parameter_that_runs_do_not_have_is_named(monkeypatch: pytest.MonkeyPatch):
-    @dataclass(frozen=True)
-    class Shifted(Sines):
-        shift: float = 0.0
-
-    monkeypatch.setitem(BASES, "shifted", Shifted)
-    with pytest.raises(ValueError, match=r"shift=0\.0"):
-        Run(basis="shifted")
-
-
 def test_a_grid_that_runs_cannot_ask_for_is_named(monkeypatch: pytest.MonkeyPatch):
     @dataclass(frozen=True)
     class OneSided(Sines):

@@ -48,14 +48,6 @@ def test_windows_are_images_of_height_1_scaled_by_the_training_split(tmp_path, b
     assert images.train.images.dtype == torch.float32
 
 
-def test_the_test_split_has_no_part_in_the_scale(tmp_path):
-    first = load_images("series", write(tmp_path / "a"))
-    other = load_images("series", write(tmp_path / "b", test=TEST.replace("6", "600")))
-    assert torch.equal(first.train.images, other.train.images)
-    assert other.test.images.max() == 299
-    assert first.fingerprint != other.fingerprint
-
-
 def test_the_label_may_stand_in_any_column_and_a_changed_file_is_read_again(tmp_path):
     folder = write(tmp_path / "a")
     before = load_images("series", folder)
@@ -162,10 +154,6 @@ def test_what_aeon_gives_becomes_images_with_its_splits(monkeypatch, own_cache):
     assert (images.train.images.min(), images.train.images.max()) == (-1, 1)
     assert images.test.images.max() == 3
     assert (own_cache / "decoded" / "GunPoint-aeon-9.9").is_dir()
-
-
-def test_other_numbers_of_windows_than_the_published_are_refused(monkeypatch):
-    pretend_aeon(monkeypatch, {"train": 50, "test": 150}, length=5)
     with pytest.raises(ValueError, match=r"'ItalyPowerDemand' in aeon 9.9 .*50 .*\(67, 1029\)"):
         load_images("ItalyPowerDemand")
 

@@ -75,23 +75,17 @@ def test_a_model_is_loaded_by_its_record_by_a_path_or_by_the_file_of_its_weights
         assert torch.equal(model.get_parameter("mean"), models[0].get_parameter("mean"))
 
 
-def test_an_older_record_has_no_weights_and_says_what_to_do(tmp_path: Path):
-    record = save_record(make_record(Run()), tmp_path, ARRAYS)
-    assert not has_weights(record)
+def test_without_weights_a_record_says_what_to_do(tmp_path: Path, copy: Path):
+    copy.with_suffix(".safetensors").unlink()
+    older = save_record(make_record(Run()), tmp_path, ARRAYS)
     with pytest.raises(ValueError, match="seed=7"):  # it lies nowhere
         load(make_record(Run(seed=7)))
-    for way in (record, record.path):
-        with pytest.raises(FileNotFoundError, match="execute") as caught:
-            load(way)
-        assert str(record.path) in str(caught.value)
-
-
-def test_weights_that_are_gone_are_missed(copy: Path):
-    copy.with_suffix(".safetensors").unlink()
-    assert not has_weights(load_record(copy))
-    with pytest.raises(FileNotFoundError, match="execute") as caught:
-        load(copy)
-    assert str(copy) in str(caught.value)
+    for record in (older, load_record(copy)):
+        assert not has_weights(record)
+        for way in (record, record.path):
+            with pytest.raises(FileNotFoundError, match="execute") as caught:
+                load(way)
+            assert str(record.path) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["no.json", "no.safetensors"])

@@ -48,7 +48,7 @@ def dense(inputs: int, outputs: int) -> int:
         (lambda: conv(MNIST, 18), convolutions(1, 8, 4, 2)),
         (lambda: conv(COLOUR, 48), convolutions(3, 32, 8, 3)),
         (lambda: conv(COLOUR, 32, dataset="svhn"), convolutions(3, 16, 8, 2)),
-        (lambda: conv(COLOUR, 64, dataset="svhn"), convolutions(3, 64, 8, 4)),
+        (lambda: conv(COLOUR, 64, dataset="svhn-test10k"), convolutions(3, 64, 8, 4)),
         (lambda: conv(MNIST, 9, width=2.0), convolutions(1, 16, 8, 1)),
         # 28 -> 14 -> 7 -> 4: a last map of 8 x 4 x 4, dense to the code and back
         (
@@ -135,16 +135,6 @@ def test_at_height_1_the_convolutions_are_those_of_one_dimension(channels, lengt
     torch.testing.assert_close(model.encode(windows[:, :, None]), codes)
     expected = decoder(codes)[..., :length]
     torch.testing.assert_close(model(windows[:, :, None])[:, :, 0], expected)
-
-
-def test_the_convolutions_end_in_tanh_and_the_kans_are_unbounded():
-    images = torch.full((1, *MNIST), 1.0)
-    for build, bounded in ((conv, True), (kan, False)):
-        model = build(MNIST, 9)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.fill_(1.0)
-        assert (model(images).abs().max() <= 1) == bounded
 
 
 def test_the_papers_model_is_kan_relu_dense_and_back():

@@ -72,14 +72,6 @@ def test_a_rounded_grid_is_still_uniform(grid_size, ends, dtype):
     assert layer.weight.dtype == dtype
 
 
-def test_another_grid_range_is_read_off_the_grid():
-    state = RecursiveKANLinear(IN, OUT).state_dict()
-    state["grid"] = state["grid"] * 1.5 + 0.5
-    layer = from_efficient_kan(state)
-    assert isinstance(layer.basis, BSpline)
-    assert layer.basis.grid_range == pytest.approx((-1.0, 2.0))
-
-
 def test_the_identity_may_be_the_base():
     state = RecursiveKANLinear(IN, OUT).state_dict()
     state["spline_weight"].zero_()

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -103,20 +102,3 @@ def test_copies_by_any_road_compute_the_same_and_go_their_own_way(options, dtype
         with torch.no_grad():
             other.weight.add_(1)
     assert torch.equal(layer(x), y)
-
-
-@pytest.mark.parametrize("separate_scale", [True, False])
-def test_threads_that_share_a_layer_get_what_each_gets_alone(separate_scale):
-    layer = KANLinear(40, 30, separate_scale=separate_scale, init_noise=5.0)
-
-    def outputs_and_gradients(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        leaf = x.clone().requires_grad_()
-        y = layer(leaf)
-        return y, *torch.autograd.grad(y.square().sum(), [leaf, *layer.parameters()])
-
-    batches = [inputs(layer, rows) for rows in (1, 7, 64, 200) * 8]
-    alone = [outputs_and_gradients(x) for x in batches]
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(outputs_and_gradients, batches))
-    for ours, expected in zip(together, alone, strict=True):
-        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
