@@ -88,6 +88,9 @@ class Images:
         test: for reporting; no choice may depend on it.
         classes: the names of the classes, in the order of the labels.
         fingerprint: SHA-256 of all values and labels.
+
+    Raises:
+        ValueError: a label has no class.
     """
 
     name: str
@@ -95,6 +98,10 @@ class Images:
     test: Split
     classes: tuple[str, ...]
     fingerprint: str
+
+    def __post_init__(self) -> None:
+        _check_labels("train", self.train, self.classes)
+        _check_labels("test", self.test, self.classes)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -210,18 +217,25 @@ def _check(arrays: Arrays, classes: tuple[str, ...]) -> None:
         raise ValueError(f"arrays={list(arrays)} must be {list(_ARRAYS)}")
     shape = arrays["train_images"].shape[1:]
     for split in ("train", "test"):
-        images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+        images = arrays[f"{split}_images"]
         if images.shape[1:] != shape or images.dtype not in ("u1", "f4"):
             raise ValueError(
                 f"{split}_images of shape {images.shape} and {images.dtype} must be uint8 or "
                 f"float32; train_images have the shape {shape}"
             )
-        _split(arrays, split)  # refuses what is no split
-        if labels.min() < 0 or labels.max() >= len(classes):
-            raise ValueError(
-                f"{split}_labels from {labels.min()} to {labels.max()} must be from 0 to "
-                f"{len(classes) - 1}: there are {len(classes)} classes"
-            )
+        _check_labels(split, _split(arrays, split), classes)  # refuses what is no split, too
+
+
+def _check_labels(name: str, split: Split, classes: tuple[str, ...]) -> None:
+    """Refuse labels without a class."""
+    if split.labels.is_meta:  # it has no values
+        return
+    low, high = (int(end) for end in split.labels.aminmax())
+    if low < 0 or high >= len(classes):
+        raise ValueError(
+            f"{name} labels from {low} to {high} must be from 0 to {len(classes) - 1}: there are "
+            f"{len(classes)} classes"
+        )
 
 
 def _split(arrays: Arrays, name: str) -> Split:

@@ -18,7 +18,7 @@ from kanlib.training.diagnostics import (
     dead_units,
     picture_arrays,
 )
-from kanlib.training.evaluation import check_images, evaluate
+from kanlib.training.evaluation import NEIGHBOURS, check_images, evaluate
 from kanlib.training.loop import train
 
 
@@ -85,6 +85,11 @@ def execute(
     made_by = environment(device)  # what is committed while the run trains is not what it runs
     model = run.build_model(images.shape).to(device)
     check_images(model, images)
+    if (fewest := min(len(images.train), len(images.test))) < NEIGHBOURS:
+        raise ValueError(
+            f"images={images.name!r} has a split of {fewest}; must have at least {NEIGHBOURS}, the "
+            "number of neighbours that are looked for"
+        )
     steps, before = StepLog(log_every), coverage_array(model, images)
     passes = passes_of(compiled)
     with fast_products(fast_cpu and device.type == "cpu") as products:

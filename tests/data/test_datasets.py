@@ -281,8 +281,8 @@ def test_a_new_data_set_is_one_function_and_one_line_in_the_registry(monkeypatch
         ({"train_images": np.zeros((30, 1, 4, 4))}, r"train_images .*float64"),
         ({"test_images": np.zeros((10, 1, 5, 4), np.float32)}, r"test_images .*\(10, 1, 5, 4\)"),
         ({"test_labels": np.zeros(9, int)}, r"labels .*\(9,\)"),
-        ({"train_labels": np.arange(30)}, r"train_labels .*29"),
-        ({"test_labels": np.arange(10) - 1}, r"test_labels .*-1"),
+        ({"train_labels": np.arange(30)}, r"train labels .*29"),
+        ({"test_labels": np.arange(10) - 1}, r"test labels .*-1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
