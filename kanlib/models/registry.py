@@ -11,8 +11,11 @@ from kanlib.models import dense
 from kanlib.models.autoencoder import Autoencoder, Shape, count_parameters, match_parameters
 from kanlib.models.conv import conv
 from kanlib.models.pca import PCA
+from kanlib.nn.rational import Rational
 
 _FUNCTIONS = frozenset({"basis", "base", "init_noise"})  # of learned functions
+# Not of rational functions.
+_OF_BASES = frozenset({"base", "init_noise", "separate_scale", "layer_norm"})
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ MODELS: dict[str, ModelSpec] = {
     "kan": ModelSpec(
         "AE-KAN",
         dense.kan,
-        options=_FUNCTIONS | {"hidden", "separate_scale", "output"},
+        options=_FUNCTIONS | {"hidden", "separate_scale", "layer_norm", "output"},
         colour="#0072B2",
         marker="o",
         on_edges=True,
@@ -54,7 +57,7 @@ MODELS: dict[str, ModelSpec] = {
     "kan-pure": ModelSpec(
         "pure KAN",
         dense.kan_pure,
-        options=_FUNCTIONS | {"hidden", "separate_scale", "output"},
+        options=_FUNCTIONS | {"hidden", "separate_scale", "layer_norm", "output"},
         colour="#E69F00",
         marker="s",
         on_edges=True,
@@ -129,11 +132,16 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
         raise ValueError(f"model={name!r} must be one of {', '.join(MODELS)}")
     spec, matched = MODELS[name], options.get("match_parameters", False)
     allowed = spec.options | {"dataset"}
+    rational = isinstance(options.get("basis"), Rational)
+    if rational:
+        allowed -= _OF_BASES
     if matched and spec.sized:  # the size follows, from a KAN with scales or without
         allowed = (allowed - spec.sized(1).keys()) | {"match_parameters", "separate_scale"}
     for key, value in options.items():
         if key not in allowed and not (key == "match_parameters" and not matched):
             matching = " with match_parameters=True" if matched and key in spec.options else ""
+            if rational and key in _OF_BASES:
+                matching += f" with basis={options['basis']}"
             raise ValueError(
                 f"{key}={value!r} has no meaning for model={name!r}{matching}; "
                 f"what has is {', '.join(sorted(allowed - {'dataset'})) or 'nothing'}"

@@ -10,7 +10,7 @@ import torch
 import truth
 
 from kanlib import KANLinear
-from kanlib.nn import BASES, BSpline, Chebyshev, GaussianRBF
+from kanlib.nn import BASES, BSpline, Chebyshev, Fourier, GaussianRBF, MexicanHat, Polynomial
 
 EXAMPLES = [
     *(family() for family in BASES.values()),
@@ -19,6 +19,11 @@ EXAMPLES = [
     GaussianRBF(2, (0.0, 0.5)),
     Chebyshev(1),
     Chebyshev(6),
+    Fourier(1),
+    Fourier(7),
+    MexicanHat(2, (0.0, 0.5)),
+    Polynomial(1),
+    Polynomial(5),
 ]
 
 
@@ -77,6 +82,9 @@ def test_inputs_far_away_give_finite_values_and_slopes(basis):
         (BSpline(1, 2, (0.0, 3.0)), [0, 3]),
         (GaussianRBF(3, (-2.0, 2.0)), [-2, 0, 2]),
         (Chebyshev(1), [math.atanh(math.sqrt(0.5)), -math.atanh(math.sqrt(0.5))]),
+        (Fourier(1), [-2 * math.pi / 3, 0, 2 * math.pi / 3]),
+        (MexicanHat(3, (-2.0, 2.0)), [-2, 0, 2]),
+        (Polynomial(1), [math.sqrt(0.5), -math.sqrt(0.5)]),
     ],
     ids=repr,
 )
@@ -103,7 +111,12 @@ def test_the_parameters_of_a_family_are_the_fields_of_a_dataclass_with_defaults(
         *((BSpline, "grid_range", value) for value in (("-1", "1"), None)),
         *((GaussianRBF, "grid_size", value) for value in (1, 8.0)),
         *((GaussianRBF, "grid_range", value) for value in (("a", "b"), (1.0, 1.0))),
-        *((Chebyshev, "degree", value) for value in (0, 2.5, True)),
+        *((MexicanHat, "grid_size", value) for value in (1, 8.0)),
+        *(
+            (family, "degree", value)
+            for family in (Chebyshev, Fourier, Polynomial)
+            for value in (0, 2.5, True)
+        ),
     ],
     ids=repr,
 )
