@@ -35,9 +35,6 @@ OLD = {
 }
 # Notebooks that are still to be rewritten: how many long sentences they have.
 LONG = {
-    "02_train_autoencoder": 2,
-    "05_audit": 3,
-    "06_verdicts": 12,
     "09_interpretability": 13,
     "10_beyond_images": 6,
 }
