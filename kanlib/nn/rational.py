@@ -40,8 +40,8 @@ class Rational:
         check_sizes("Rational", groups=self.groups)
 
 
-# What a model may have as its basis, by name: the fixed bases, and the rational functions.
-FAMILIES: ChainMap[str, type[Any]] = ChainMap(BASES, {"rational": Rational})
+# What a model may have as its basis, by name: the fixed bases, then the rational functions.
+FAMILIES: ChainMap[str, type[Any]] = ChainMap({"rational": Rational}, BASES)
 
 
 class RationalActivation(nn.Module):

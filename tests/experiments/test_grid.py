@@ -1,7 +1,6 @@
 """Experiment files become runs; the guard against misspelt notebook parameters."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
