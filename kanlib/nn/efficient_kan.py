@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kanlib.nn import splines
 from kanlib.nn.bases import BSpline
 from kanlib.nn.linear import KANLinear
 
@@ -80,9 +79,9 @@ def _uniform_basis(grid: Tensor, size: int, order: int) -> BSpline:
     knots = grid[0].double()
     ends = (knots[order].item(), knots[size].item())
     basis = BSpline(size - order, order, ends)
-    uniform = splines.uniform_knots(basis.grid_size, order, ends).to(knots.device)
-    error = (grid.double() - uniform).abs().max().item()
     step = (ends[1] - ends[0]) / basis.grid_size
+    uniform = ends[0] + step * torch.arange(-order, size + 1).to(knots)
+    error = (grid.double() - uniform).abs().max().item()
     # Rounding moves knots too, if the grid is fine, far from 0 or stored in bfloat16.
     rounding = 4 * torch.finfo(grid.dtype).eps * knots.abs().max().item()
     if not error < max(1e-4 * step, rounding):

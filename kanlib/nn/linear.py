@@ -147,12 +147,12 @@ class KANLinear(nn.Module):
         """[base(x), f_1(x), .., f_M(x)], the f_m of normalised inputs if so asked.
 
         Args:
-            x: (N, I) in the dtype of the layer.
+            x: (N, I) in the dtype of the layer; (N, 1) is not normalised.
 
         Returns:
-            (N, 1 + M, I).
+            (N, 1 + M, I or 1).
         """
-        if self.norm is None:
+        if self.norm is None or x.shape[1] == 1:
             return EdgeFeatures.apply(x, self.basis, self.base)
         functions: Tensor = EdgeFeatures.apply(self.norm(x).to(x.dtype), self.basis, "zero")
         return torch.cat([BASE_FUNCTIONS[self.base][0](x).unsqueeze(1), functions[:, 1:]], dim=1)
@@ -161,22 +161,20 @@ class KANLinear(nn.Module):
         """The learned functions phi_oi(x_i), one for each edge.
 
         Args:
-            x: (P, I), or (P, 1) for the same points on every edge; in the dtype of the layer. With
-                a layer norm (P, I), as edges then depend on the other inputs of their row.
+            x: (P, I), or (P, 1) for the same points on every edge; in the dtype of the layer. A
+                layer norm leaves points (P, 1) as they are: no row is there to be normalised.
             outputs: which of the O outputs. All of them take P x O x I numbers.
 
         Returns:
-            (P, O, I). Its sum over the last axis is ``forward(x)``.
+            (P, O, I). For x of (P, I) its sum over the last axis is ``forward(x)``.
 
         Raises:
             ValueError: ``x`` has another shape or dtype.
         """
-        columns = {self.in_features, 1} if self.norm is None else {self.in_features}
-        if x.ndim != 2 or x.shape[1] not in columns or x.dtype != self.weight.dtype:
+        if x.ndim != 2 or x.shape[1] not in (1, self.in_features) or x.dtype != self.weight.dtype:
             raise ValueError(
                 f"KANLinear: x of shape {tuple(x.shape)} and {x.dtype} must be (P, "
-                f"{self.in_features}){' or (P, 1)' if self.norm is None else ''} and "
-                f"{self.weight.dtype}"
+                f"{self.in_features}) or (P, 1) and {self.weight.dtype}"
             )
         scale = None if self.spline_scale is None else self.spline_scale[outputs]
         weight = scaled_weight(self.weight[outputs], scale)

@@ -51,7 +51,9 @@ OUTPUTS = {
         figures=tuple(f"{{name}}_{kind}" for kind in FIGURE_KINDS),
         only_if={f"{{name}}_{kind}": _drawn(kind) for kind in FIGURE_KINDS},
     ),
-    "notebooks/00_paper.ipynb": Outputs(tables=("paper",), figures=("paper",)),
+    "notebooks/00_paper.ipynb": Outputs(
+        tables=("paper",), figures=("paper",), kept=("training_steps",)
+    ),
     "notebooks/05_audit.ipynb": Outputs(
         tables=("audit", "audit_factors"), figures=("audit", "audit_leak")
     ),
@@ -80,12 +82,11 @@ OUTPUTS = {
             "{name}_verdicts",
         ),
         figures=(
+            "{name}_comparisons",
             "{name}_edges",
             "{name}_ablation",
-            "{name}_pruning",
-            "{name}_fields",
-            "{name}_pruned",
             "{name}_formulas",
+            "{name}_pruning",
         ),
     ),
     "notebooks/10_beyond_images.ipynb": Outputs(tables=("series",), figures=("series",)),

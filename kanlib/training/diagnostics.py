@@ -11,6 +11,7 @@ from kanlib.nn.bases import BSpline
 from kanlib.nn.grids import coverage
 from kanlib.nn.hooks import watch
 from kanlib.nn.linear import KANLinear
+from kanlib.nn.rational import RationalLinear
 from kanlib.training.evaluation import batches, to_numpy
 
 EVERY = 10  # steps between two entries, unless said otherwise
@@ -108,14 +109,15 @@ def picture_arrays(model: Autoencoder, images: Images) -> dict[str, NDArray[np.g
 
     Returns:
         ``originals`` and ``reconstructions``, (classes, C, H, W): the first test image of each
-        class. If the encoder has a KAN layer without a layer norm, also ``edge_points`` (P,),
-        ``edge_values`` (edges, P) and ``edge_inputs`` (edges,): of the edges into its first unit,
-        the twelve that vary most over 256 test images, strongest first.
+        class. If the encoder has a KAN layer, also ``edge_points`` (P,), ``edge_values``
+        (edges, P) and ``edge_inputs`` (edges,): of the edges into its first unit, the twelve that
+        vary most over 256 test images, strongest first.
     """
     originals = first_of_each_class(images.test)
     arrays = {"originals": originals, "reconstructions": model(originals)}
-    layer = next((m for m in model.encoder.modules() if isinstance(m, KANLinear)), None)
-    if layer is not None and layer.norm is None:
+    kinds = (KANLinear, RationalLinear)
+    layer = next((m for m in model.encoder.modules() if isinstance(m, kinds)), None)
+    if layer is not None:
         pixels = images.test.images[:256].flatten(1)  # (256, I)
         unit = slice(0, 1)
         spread = layer.edge_functions(pixels, unit)[:, 0].std(0)  # (I,)

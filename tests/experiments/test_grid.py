@@ -1,6 +1,7 @@
 """Experiment files become runs; the guard against misspelt notebook parameters."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +140,12 @@ def test_a_parameter_of_another_type_is_named(name, value):
     namespace, before = notebook()
     with pytest.raises(TypeError, match=f"{name}={value!r}"):
         read_parameters(namespace | {name: value}, before, KNOWN)
+
+
+def test_private_names_and_what_papermill_cannot_pass_are_no_parameters():
+    namespace, before = notebook()
+    namespace |= {"_": 5, "_dh": [], "math": math, "run": Run(), "images": {}, "path": Path()}
+    assert read_parameters(namespace, before, KNOWN)["bottleneck"] == 9
 
 
 def test_a_cell_may_be_run_again_in_the_same_notebook():

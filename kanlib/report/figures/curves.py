@@ -175,7 +175,9 @@ def factors(table: pd.DataFrame, *, title: str = "", xlabel: str = "") -> Figure
     return figure
 
 
-def measures(table: pd.DataFrame, metrics: Sequence[str], *, log: Sequence[str] = ()) -> Figure:
+def measures(
+    table: pd.DataFrame, metrics: Sequence[str], *, log: Sequence[str] = (), title: str = ""
+) -> Figure:
     """Metrics against the size of the code: one line of panels a data set, one column a metric.
 
     Args:
@@ -183,11 +185,12 @@ def measures(table: pd.DataFrame, metrics: Sequence[str], *, log: Sequence[str] 
             where not NaN).
         metrics: columns to draw.
         log: metrics to draw on a logarithmic axis.
+        title: what the figure shows, a sentence.
     """
     sizes = sorted(table["bottleneck"].unique())
     groups = list(table.groupby("dataset", sort=False))
     with mpl.rc_context(STYLE):
-        size = (4.2 * len(metrics) + 1.6, 3 * len(groups))
+        size = (4.6 * len(metrics), 2.7 * len(groups) + 0.4)
         figure, panels = grid(len(groups), len(metrics), size)
         for line, (dataset, here) in zip(panels, groups, strict=True):
             for axes, metric in zip(line, metrics, strict=True):
@@ -200,10 +203,10 @@ def measures(table: pd.DataFrame, metrics: Sequence[str], *, log: Sequence[str] 
                     axes.set_yscale("log")
                     plain_log_axis(axes.yaxis)
                 plain_ticks(axes, sizes)
+                direct_labels(axes, size=8, height=2)
         for axes in panels[-1]:
             axes.set_xlabel(words("bottleneck"))
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", fontsize=8)
+        headline(figure, title)
     return figure
 
 
