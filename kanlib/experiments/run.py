@@ -9,8 +9,9 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from kanlib.models.autoencoder import Autoencoder, Shape
 from kanlib.models.registry import MODELS, build_model, check_options
-from kanlib.nn.bases import BASES, BaseName, Basis
+from kanlib.nn.bases import BaseName, Basis
 from kanlib.nn.grids import Refinement
+from kanlib.nn.rational import FAMILIES, Rational
 from kanlib.strict import Settings
 from kanlib.training.config import (
     Decay,
@@ -24,7 +25,7 @@ from kanlib.training.config import (
 
 # The parameters of bases, by the names that their classes use; which a basis has, it says itself.
 # A basis with a parameter of another name needs a field in ``Run``, and that name here.
-_BASIS_PARAMETERS = ("grid_size", "spline_order", "grid_range", "degree")
+_BASIS_PARAMETERS = ("grid_size", "spline_order", "grid_range", "degree", "groups")
 # What says where a run stands, beside what it is.
 PLACE = ("dataset", "bottleneck", "seed")
 
@@ -42,18 +43,20 @@ class Run(Settings):
             "kan-pure" the width of a second KAN layer on each side; None: none.
         match_parameters: widen an MLP or "conv" to the parameter count of "kan".
         separate_scale: keep the spline scale as a parameter, as in the paper.
+        layer_norm: normalise what the basis of a KAN layer sees, as FastKAN does.
         output: "tanh" or "linear" activation of the output; None: the model's own.
         learning_rate: None: as the preset says. Likewise the four below.
         weight_decay: >= 0.
         epochs: >= 1.
         batch_size: >= 1.
         decay: factor on the learning rate after each epoch, in (0, 1].
-        basis: family of the learned functions (see ``kanlib.nn.BASES``); B-splines in the paper.
+        basis: family of the learned functions (see ``kanlib.nn.FAMILIES``); B-splines in the paper.
         grid_size: of the basis, as its class has it; None: the basis's own default, as the paper's
-            five intervals of B-splines. Likewise the three below.
+            five intervals of B-splines. Likewise the four below.
         spline_order: degree of B-splines, 1 to 5.
         grid_range: the grid is on [-grid_range, grid_range].
-        degree: highest degree of polynomials.
+        degree: highest degree of polynomials, or frequency.
+        groups: of inputs that share a rational function.
         base: "silu", "identity" or "zero", the function beside those of the basis.
         init_noise: amplitude of the learned functions' initial noise, >= 0.
         refine: "finer" or "longer" grid after half of the epochs (``kanlib.nn.refine_model``).
@@ -71,6 +74,7 @@ class Run(Settings):
     hidden: Annotated[Positive | None, Field(title="hidden width")] = None
     match_parameters: Annotated[bool, Field(title="same size")] = False
     separate_scale: Annotated[bool, Field(title="separate scale")] = True
+    layer_norm: Annotated[bool, Field(title="layer norm")] = False
     output: Literal["tanh", "linear"] | None = None
     learning_rate: Annotated[LearningRate | None, Field(title="learning rate")] = None
     weight_decay: Annotated[WeightDecay | None, Field(title="weight decay")] = None
@@ -82,6 +86,7 @@ class Run(Settings):
     spline_order: Annotated[int | None, Field(title="spline order")] = None
     grid_range: Annotated[PositiveFloat | None, Field(title="grid up to")] = None
     degree: int | None = None
+    groups: int | None = None
     base: Annotated[BaseName, Field(title="base function")] = "silu"
     init_noise: Annotated[float, Field(ge=0, title="initial noise")] = 0.1
     refine: Annotated[Refinement | None, Field(title="refined grid")] = None
@@ -93,8 +98,8 @@ class Run(Settings):
         if not isinstance(values, dict):
             return values
         name = values.get("basis", "bspline")
-        if not isinstance(name, str) or name not in BASES:
-            raise ValueError(f"basis={name!r} must be one of {', '.join(BASES)}")
+        if not isinstance(name, str) or name not in FAMILIES:
+            raise ValueError(f"basis={name!r} must be one of {', '.join(FAMILIES)}")
         own = _defaults(name)
         for key in _BASIS_PARAMETERS:
             if values.get(key) is not None and key not in own:
@@ -154,19 +159,20 @@ class Run(Settings):
 
     def _options(self) -> dict[str, Any]:
         """What ``build_model`` is to know beside the defaults."""
-        names = ("hidden", "match_parameters", "separate_scale", "output", "base", "init_noise")
+        names = ("hidden", "match_parameters", "separate_scale", "layer_norm", "output")
+        names += ("base", "init_noise")
         changed = self.changes()
         options = {name: changed[name] for name in names if name in changed}
         if changed.keys() & {"basis", *_BASIS_PARAMETERS}:
             options["basis"] = self._basis()
         return options
 
-    def _basis(self) -> Basis:
+    def _basis(self) -> Basis | Rational:
         """The family of learned functions, with its parameters."""
         own = {name: getattr(self, name) for name in _defaults(self.basis)}
         if "grid_range" in own:
             own["grid_range"] = (-own["grid_range"], own["grid_range"])
-        return BASES[self.basis](**own)
+        return FAMILIES[self.basis](**own)
 
 
 def _defaults(basis: str) -> dict[str, Any]:
@@ -175,7 +181,7 @@ def _defaults(basis: str) -> dict[str, Any]:
     Raises:
         ValueError: a run cannot have them.
     """
-    plain: Any = BASES[basis]()
+    plain: Any = FAMILIES[basis]()
     own = {field.name: getattr(plain, field.name) for field in dataclasses.fields(plain)}
     if "grid_range" in own:
         low, high = own["grid_range"]

@@ -10,13 +10,34 @@ import itertools
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Unpack
+from typing import Any, TypedDict, Unpack
 
 from torch import nn
 
 from kanlib.models.autoencoder import Autoencoder, Shape, check_bottleneck
 from kanlib.nn.activation import SplineActivation
-from kanlib.nn.linear import KANLinear, LayerOptions
+from kanlib.nn.bases import Basis, BSpline
+from kanlib.nn.linear import KANLinear
+from kanlib.nn.rational import Rational, RationalActivation, RationalLinear
+
+_SPLINES = BSpline()
+
+
+class NodeOptions(TypedDict, total=False):
+    """What describes the learned functions of a model, on edges or nodes.
+
+    ``Rational`` functions have no base function and no noise: with them the rest is without effect.
+    """
+
+    basis: Basis | Rational
+    base: str
+    init_noise: float
+
+
+class EdgeOptions(NodeOptions, total=False):
+    """What describes those on edges."""
+
+    layer_norm: bool
 
 
 def kan(
@@ -25,7 +46,7 @@ def kan(
     hidden: int | None = None,
     *,
     separate_scale: bool = True,
-    **options: Unpack[LayerOptions],
+    **options: Unpack[EdgeOptions],
 ) -> Autoencoder:
     """The paper's text: KAN layer, ReLU, dense | dense, ReLU, KAN layer.
 
@@ -36,9 +57,9 @@ def kan(
         bottleneck: size of the code, 1 to C H W.
         hidden: width between the KAN and the dense layer; the bottleneck's in the paper (None).
         separate_scale: as in ``KANLinear``; True reproduces the paper.
-        options: basis, base and init_noise of ``KANLinear``.
+        options: basis (or ``Rational``), base, init_noise and layer_norm of ``KANLinear``.
     """
-    layer = partial(KANLinear, separate_scale=separate_scale, **options)
+    layer = partial(_on_edges, separate_scale=separate_scale, **options)
     return _mirrored(shape, bottleneck, hidden, layer, lambda width: nn.ReLU())
 
 
@@ -48,7 +69,7 @@ def kan_pure(
     hidden: int | None = None,
     *,
     separate_scale: bool = True,
-    **options: Unpack[LayerOptions],
+    **options: Unpack[EdgeOptions],
 ) -> Autoencoder:
     """KAN layer | KAN layer: what the authors' code computes for CIFAR-10 and SVHN.
 
@@ -60,7 +81,7 @@ def kan_pure(
         bottleneck: size of the code, 1 to C H W.
         hidden: width between two KAN layers on each side (not in the paper); None: one layer each.
         separate_scale: as in ``KANLinear``; True reproduces the paper.
-        options: basis, base and init_noise of ``KANLinear``.
+        options: basis (or ``Rational``), base, init_noise and layer_norm of ``KANLinear``.
     """
     check_bottleneck(shape, bottleneck)
     pixels = math.prod(shape)
@@ -69,7 +90,7 @@ def kan_pure(
     def layers(widths: list[int]) -> list[nn.Module]:
         """KAN layers from each width to the next."""
         return [
-            KANLinear(*pair, separate_scale=separate_scale, **options)
+            _on_edges(*pair, separate_scale=separate_scale, **options)
             for pair in itertools.pairwise(widths)
         ]
 
@@ -101,7 +122,7 @@ def spline_mlp(
     shape: Shape,
     bottleneck: int,
     hidden: int | None = None,
-    **options: Unpack[LayerOptions],
+    **options: Unpack[NodeOptions],
 ) -> Autoencoder:
     """``mlp`` with a learned function on each hidden node in the place of ReLU.
 
@@ -109,9 +130,29 @@ def spline_mlp(
         shape: (C, H, W) of the images.
         bottleneck: size of the code, 1 to C H W.
         hidden: width of the hidden layers; the bottleneck's (None).
-        options: basis, base and init_noise of ``SplineActivation``.
+        options: basis (or ``Rational``), base and init_noise of ``SplineActivation``.
     """
-    return mlp(shape, bottleneck, hidden, lambda width: SplineActivation(width, **options))
+    return mlp(shape, bottleneck, hidden, lambda width: _on_nodes(width, **options))
+
+
+def _on_edges(
+    inputs: int,
+    outputs: int,
+    *,
+    basis: Basis | Rational = _SPLINES,
+    **options: Any,
+) -> nn.Module:
+    """A layer with functions of the basis on its edges."""
+    if isinstance(basis, Rational):
+        return RationalLinear(inputs, outputs, basis.groups)
+    return KANLinear(inputs, outputs, basis=basis, **options)
+
+
+def _on_nodes(width: int, *, basis: Basis | Rational = _SPLINES, **options: Any) -> nn.Module:
+    """Functions of the basis on nodes."""
+    if isinstance(basis, Rational):
+        return RationalActivation(width, basis.groups)
+    return SplineActivation(width, basis=basis, **options)
 
 
 def _mirrored(

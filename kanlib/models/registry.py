@@ -11,6 +11,7 @@ from kanlib.models import dense
 from kanlib.models.autoencoder import Autoencoder, Shape, count_parameters, match_parameters
 from kanlib.models.conv import conv
 from kanlib.models.pca import PCA
+from kanlib.nn.rational import Rational
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class ModelSpec:
 _CONV = frozenset({"dataset", "output"})
 _HIDDEN = frozenset({"hidden", "output"})
 _NODES = _HIDDEN | {"basis", "base", "init_noise"}  # of learned functions
-_EDGES = _NODES | {"separate_scale"}
+_EDGES = _NODES | {"separate_scale", "layer_norm"}
+_OF_BASES = _EDGES - _HIDDEN - {"basis"}  # not of rational functions
 # Colours are those of Okabe and Ito, which survive colour blindness. A new model is one line.
 MODELS: dict[str, ModelSpec] = {
     "kan": ModelSpec("AE-KAN", dense.kan, _EDGES, "#0072B2", "o", on_edges=True),
@@ -99,11 +101,16 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
         raise ValueError(f"model={name!r} must be one of {', '.join(MODELS)}")
     spec, matched = MODELS[name], options.get("match_parameters", False)
     allowed = spec.options | {"dataset"}
+    rational = isinstance(options.get("basis"), Rational)
+    if rational:
+        allowed -= _OF_BASES
     if matched and spec.sized:  # the size follows, from a KAN with scales or without
         allowed = (allowed - spec.sized(1).keys()) | {"match_parameters", "separate_scale"}
     for key, value in options.items():
         if key not in allowed and not (key == "match_parameters" and not matched):
             matching = " with match_parameters=True" if matched and key in spec.options else ""
+            if rational and key in _OF_BASES:
+                matching += f" with basis={options['basis']}"
             raise ValueError(
                 f"{key}={value!r} has no meaning for model={name!r}{matching}; "
                 f"what has is {', '.join(sorted(allowed - {'dataset'})) or 'nothing'}"

@@ -1,19 +1,36 @@
 """Learned functions, and layers made of them. Imports torch alone."""
 
 from kanlib.nn.activation import SplineActivation
-from kanlib.nn.bases import BASES, Basis, BSpline, Chebyshev, GaussianRBF
+from kanlib.nn.bases import (
+    BASES,
+    Basis,
+    BSpline,
+    Chebyshev,
+    Fourier,
+    GaussianRBF,
+    MexicanHat,
+    Polynomial,
+)
 from kanlib.nn.efficient_kan import from_efficient_kan
 from kanlib.nn.grids import Coverage, Refinement, coverage, refine, refine_model
 from kanlib.nn.linear import KANLinear
+from kanlib.nn.rational import FAMILIES, Rational, RationalActivation, RationalLinear
 
 __all__ = [
     "BASES",
+    "FAMILIES",
     "BSpline",
     "Basis",
     "Chebyshev",
     "Coverage",
+    "Fourier",
     "GaussianRBF",
     "KANLinear",
+    "MexicanHat",
+    "Polynomial",
+    "Rational",
+    "RationalActivation",
+    "RationalLinear",
     "Refinement",
     "SplineActivation",
     "coverage",

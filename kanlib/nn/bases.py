@@ -22,6 +22,8 @@ BASE_FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor
     "identity": (lambda x: x, lambda grad, x: grad),
     "zero": (torch.zeros_like, lambda grad, x: torch.zeros_like(grad)),
 }
+# The height of the Mexican hat, which gives it unit norm.
+_HAT = 2 / (math.sqrt(3) * math.pi**0.25)
 
 
 class Basis(Protocol):
@@ -98,22 +100,14 @@ class BSpline:
 
 
 @dataclass(frozen=True)
-class GaussianRBF:
-    """Gaussian bumps exp(-((x - c_m) / h)^2) with centres h apart (FastKAN, arXiv 2405.06721).
-
-    Args:
-        grid_size: the number M >= 2 of centres.
-        grid_range: the first and the last centre (lo, hi); h = (hi - lo) / (M - 1).
-
-    Raises:
-        ValueError: an argument is out of range.
-    """
+class _Centres:
+    """Functions that are one function, moved to centres h apart."""
 
     grid_size: int = 8
     grid_range: tuple[float, float] = (-2.0, 2.0)
 
     def __post_init__(self) -> None:
-        _check_grid("GaussianRBF", self.grid_size, self.grid_range, least=2)
+        _check_grid(type(self).__name__, self.grid_size, self.grid_range, least=2)
 
     @property
     def size(self) -> int:
@@ -125,15 +119,6 @@ class GaussianRBF:
         """The centres."""
         return torch.linspace(*self.grid_range, self.grid_size, dtype=torch.float64)
 
-    def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """exp(-((x - c_m) / h)^2): (..., I) -> (..., M, I), in (0, 1]."""
-        return torch.exp(self._offsets(x).square_().neg_(), out=out)
-
-    def slopes(self, x: Tensor) -> Tensor:
-        """-2 (x - c_m) / h^2 exp(-((x - c_m) / h)^2): (..., I) -> (..., M, I)."""
-        offset = self._offsets(x)
-        return offset.square().neg_().exp_().mul_(offset).mul_(-2 / self._width)
-
     @property
     def _width(self) -> float:
         low, high = self.grid_range
@@ -143,6 +128,58 @@ class GaussianRBF:
         z = x / self._width  # floating point even if x holds integers
         centres = self.points.to(z) / self._width  # (M,)
         return z.unsqueeze(-2) - centres.unsqueeze(-1)  # (..., M, I)
+
+
+@dataclass(frozen=True)
+class GaussianRBF(_Centres):
+    """Gaussian bumps exp(-((x - c_m) / h)^2) with centres h apart (FastKAN, arXiv 2405.06721).
+
+    FastKAN normalises the input of its bumps: see ``layer_norm`` of ``KANLinear``.
+
+    Args:
+        grid_size: the number M >= 2 of centres.
+        grid_range: the first and the last centre (lo, hi); h = (hi - lo) / (M - 1).
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """exp(-((x - c_m) / h)^2): (..., I) -> (..., M, I), in (0, 1]."""
+        return torch.exp(self._offsets(x).square_().neg_(), out=out)
+
+    def slopes(self, x: Tensor) -> Tensor:
+        """-2 (x - c_m) / h^2 exp(-((x - c_m) / h)^2): (..., I) -> (..., M, I)."""
+        offset = self._offsets(x)
+        return offset.square().neg_().exp_().mul_(offset).mul_(-2 / self._width)
+
+
+@dataclass(frozen=True)
+class MexicanHat(_Centres):
+    """Wavelets 2 / (sqrt(3) pi^(1/4)) (1 - t^2) exp(-t^2 / 2), t = (x - c_m) / h, centres h apart.
+
+    Wav-KAN (arXiv 2405.12832) has one such wavelet on each edge, whose centre and width are
+    learned, and batch normalisation after it. Here centres and widths are fixed, so that the layer
+    stays one product.
+
+    Args:
+        grid_size: the number M >= 2 of centres.
+        grid_range: the first and the last centre (lo, hi); h = (hi - lo) / (M - 1).
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """The wavelets: (..., I) -> (..., M, I)."""
+        squares = self._offsets(x).square_()
+        return torch.mul((squares / -2).exp_().mul_(_HAT), 1 - squares, out=out)
+
+    def slopes(self, x: Tensor) -> Tensor:
+        """2 / (sqrt(3) pi^(1/4)) (t^3 - 3 t) exp(-t^2 / 2) / h: (..., I) -> (..., M, I)."""
+        offset = self._offsets(x)
+        squares = offset.square()
+        return (squares / -2).exp_().mul_(offset).mul_(squares.sub_(3)).mul_(_HAT / self._width)
 
 
 @dataclass(frozen=True)
@@ -171,8 +208,7 @@ class Chebyshev:
     @property
     def points(self) -> Tensor:
         """The inputs that tanh takes to the M + 1 Chebyshev nodes of [-1, 1]."""
-        k = torch.arange(self.degree + 1, dtype=torch.float64)
-        return torch.atanh(torch.cos((k + 0.5) * math.pi / (self.degree + 1)))
+        return torch.atanh(_chebyshev_nodes(self.degree + 1))
 
     def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """T_m(tanh x) = cos(m arccos(tanh x)): (..., I) -> (..., M, I), in [-1, 1]."""
@@ -181,14 +217,95 @@ class Chebyshev:
     def slopes(self, x: Tensor) -> Tensor:
         """T_m'(u) (1 - u^2) = m sin(m a) sin(a) at u = tanh x = cos a: (..., I) -> (..., M, I)."""
         angles = self._angles(x)
-        degrees = self._degrees(x)
-        return torch.sin(angles).mul_(degrees).mul_(torch.sin(angles[..., :1, :]))
-
-    def _degrees(self, x: Tensor) -> Tensor:
-        return torch.arange(1, self.degree + 1, dtype=x.dtype, device=x.device).unsqueeze(-1)
+        return torch.sin(angles).mul_(_up_to(self.degree, x)).mul_(torch.sin(angles[..., :1, :]))
 
     def _angles(self, x: Tensor) -> Tensor:
-        return torch.acos(torch.tanh(x)).unsqueeze(-2) * self._degrees(x)
+        return torch.acos(torch.tanh(x)).unsqueeze(-2) * _up_to(self.degree, x)
+
+
+@dataclass(frozen=True)
+class Fourier:
+    """cos(m x) and sin(m x), m = 1 .. K (FourierKAN, github.com/GistNoesis/FourierKAN).
+
+    There is no constant, as in ``Chebyshev``.
+
+    Args:
+        degree: the highest frequency K >= 1. There are M = 2 K functions of period 2 pi.
+
+    Raises:
+        ValueError: ``degree`` is not a positive integer.
+    """
+
+    degree: int = 4
+
+    def __post_init__(self) -> None:
+        check_sizes("Fourier", degree=self.degree)
+
+    @property
+    def size(self) -> int:
+        """M = 2 K."""
+        return 2 * self.degree
+
+    @property
+    def points(self) -> Tensor:
+        """2 K + 1 points, equally far apart over one period around 0."""
+        k = torch.arange(-self.degree, self.degree + 1, dtype=torch.float64)
+        return k * (2 * math.pi / len(k))
+
+    def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """cos(x) .. cos(K x), sin(x) .. sin(K x): (..., I) -> (..., M, I), in [-1, 1]."""
+        angles = x.unsqueeze(-2) * _up_to(self.degree, x)
+        return torch.cat([torch.cos(angles), torch.sin(angles)], dim=-2, out=out)
+
+    def slopes(self, x: Tensor) -> Tensor:
+        """-m sin(m x) and m cos(m x): (..., I) -> (..., M, I)."""
+        frequencies = _up_to(self.degree, x)
+        angles = x.unsqueeze(-2) * frequencies
+        return torch.cat([-frequencies * torch.sin(angles), frequencies * torch.cos(angles)], -2)
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """Powers 1, x, .. x^p: the edges of the Kolmogorov-Arnold autoencoder KAE (arXiv 2501.00420).
+
+    With the base function "zero" the layer computes what a layer of KAE does. Its authors add a
+    bias, which says no more than the constants of the edges. Powers grow fast: keep inputs within
+    [-1, 1].
+
+    Args:
+        degree: the highest power p >= 1. There are M = p + 1 functions.
+
+    Raises:
+        ValueError: ``degree`` is not a positive integer.
+    """
+
+    degree: int = 3
+
+    def __post_init__(self) -> None:
+        check_sizes("Polynomial", degree=self.degree)
+
+    @property
+    def size(self) -> int:
+        """M = p + 1."""
+        return self.degree + 1
+
+    @property
+    def points(self) -> Tensor:
+        """The p + 1 Chebyshev nodes of [-1, 1]."""
+        return _chebyshev_nodes(self.size)
+
+    def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """x^m, m = 0 .. p: (..., I) -> (..., M, I)."""
+        x = x / 1  # floating point even if x holds integers
+        powers = [torch.ones_like(x), x]
+        while len(powers) < self.size:
+            powers.append(powers[-1] * x)
+        return torch.stack(powers, dim=-2, out=out)
+
+    def slopes(self, x: Tensor) -> Tensor:
+        """The slopes m x^(m - 1), m = 0 .. p: (..., I) -> (..., M, I)."""
+        powers = self.values(x)[..., :-1, :] * _up_to(self.degree, x)
+        return torch.cat([torch.zeros_like(powers[..., :1, :]), powers], dim=-2)
 
 
 # The families by name. A new family is one class and one line here. The fields of the dataclass are
@@ -197,6 +314,9 @@ BASES: dict[str, type[Any]] = {
     "bspline": BSpline,
     "gaussian-rbf": GaussianRBF,
     "chebyshev": Chebyshev,
+    "fourier": Fourier,
+    "mexican-hat": MexicanHat,
+    "polynomial": Polynomial,
 }
 
 
@@ -236,6 +356,16 @@ def check_functions(owner: str, basis: object, base: object) -> None:
         raise ValueError(f"{owner}: basis={basis!r} must be a basis, such as BSpline()")
     if not isinstance(base, str) or base not in BASE_FUNCTIONS:
         raise ValueError(f"{owner}: base={base!r} must be one of {sorted(BASE_FUNCTIONS)}")
+
+
+def _up_to(degree: int, x: Tensor) -> Tensor:
+    """1 .. degree, as x is: (degree, 1)."""
+    return torch.arange(1, degree + 1, dtype=x.dtype, device=x.device).unsqueeze(-1)
+
+
+def _chebyshev_nodes(count: int) -> Tensor:
+    k = torch.arange(count, dtype=torch.float64)
+    return torch.cos((k + 0.5) * math.pi / count)
 
 
 def _check_grid(owner: str, grid_size: object, grid_range: Any, least: int) -> None:

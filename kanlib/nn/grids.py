@@ -60,7 +60,8 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
 
     def count(name: str, layer: Any, x: Tensor) -> None:
         """Add the counts of one call."""
-        counts[name] = counts.get(name, 0) + _count(layer.basis, x)
+        met = x if layer.norm is None else layer.norm(x)
+        counts[name] = counts.get(name, 0) + _count(layer.basis, met)
 
     with torch.inference_mode(), watch(layers, count):
         model(inputs)

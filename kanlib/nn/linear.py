@@ -17,7 +17,14 @@ from typing import TypedDict
 import torch
 from torch import Tensor, nn
 
-from kanlib.nn.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
+from kanlib.nn.bases import (
+    BASE_FUNCTIONS,
+    Basis,
+    BSpline,
+    check_functions,
+    check_sizes,
+    noisy_coefficients,
+)
 from kanlib.nn.features import EdgeFeatures, ScaledProduct, as_weight, scaled_weight
 
 
@@ -51,13 +58,18 @@ class KANLinear(nn.Module):
             efficient-kan and in the paper (arXiv 2410.02077). The layer can compute no more
             functions with it, but its splines learn more slowly under Adam. The default multiplies
             s_oi into the coefficients once, at the start.
+        layer_norm: whether the basis sees the inputs of a row normalised, by an ``nn.LayerNorm``
+            with a gain and an offset for each input, as in FastKAN (arXiv 2405.06721). The base
+            function sees them as they are. An edge then depends on the other inputs of its row,
+            too. It takes at least two inputs.
         init_noise: >= 0, see above.
         device: of the parameters.
         dtype: of the parameters: float32, float64 or bfloat16.
 
     Attributes:
         weight: (O, 1 + M, I); ``weight[:, 0]`` multiplies the base function.
-        spline_scale: (O, I), or None. The state dict holds these two alone. Load it into a layer
+        spline_scale: (O, I), or None.
+        norm: the layer norm, or None. The state dict holds these three alone. Load it into a layer
             with the same basis and base.
 
     Raises:
@@ -72,6 +84,7 @@ class KANLinear(nn.Module):
         basis: Basis = BSpline(),  # noqa: B008 - it is frozen
         base: str = "silu",
         separate_scale: bool = False,
+        layer_norm: bool = False,
         init_noise: float = 0.1,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -79,6 +92,8 @@ class KANLinear(nn.Module):
         super().__init__()
         check_sizes("KANLinear", in_features=in_features, out_features=out_features)
         check_functions("KANLinear", basis, base)
+        if layer_norm and in_features == 1:
+            raise ValueError(f"KANLinear: in_features={in_features} must be >= 2 with a layer norm")
         self.in_features = in_features
         self.out_features = out_features
         self.basis = basis
@@ -89,6 +104,7 @@ class KANLinear(nn.Module):
         self.spline_scale: nn.Parameter | None = None
         if separate_scale:
             self.spline_scale = nn.Parameter(torch.empty(out_features, in_features, **kind))
+        self.norm = nn.LayerNorm(in_features, **kind) if layer_norm else None
         self.reset_parameters()
 
     @torch.no_grad()
@@ -104,6 +120,8 @@ class KANLinear(nn.Module):
             self.spline_scale.copy_(scale)
         self.weight[:, 0].uniform_(-bound, bound)
         self.weight[:, 1:] = coefficients.transpose(0, 1)
+        if self.norm is not None:
+            self.norm.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) -> (..., O), in the dtype of the parameters or, under autocast, in its dtype.
@@ -118,22 +136,37 @@ class KANLinear(nn.Module):
                 f"in_features={self.in_features} as its last axis"
             )
         rows = as_weight("KANLinear", x.reshape(-1, self.in_features), self.weight)
-        features: Tensor = EdgeFeatures.apply(rows, self.basis, self.base)  # (N, 1 + M, I)
+        features = self.features(rows)
         if self.spline_scale is None:
             y = nn.functional.linear(features.flatten(1), self.weight.flatten(1))
         else:
             y: Tensor = ScaledProduct.apply(features, self.weight, self.spline_scale)
         return y.view(*x.shape[:-1], self.out_features)
 
+    def features(self, x: Tensor) -> Tensor:
+        """[base(x), f_1(x), .., f_M(x)], the f_m of normalised inputs if so asked.
+
+        Args:
+            x: (N, I) in the dtype of the layer; (N, 1) is not normalised.
+
+        Returns:
+            (N, 1 + M, I or 1).
+        """
+        if self.norm is None or x.shape[1] == 1:
+            return EdgeFeatures.apply(x, self.basis, self.base)
+        functions: Tensor = EdgeFeatures.apply(self.norm(x).to(x.dtype), self.basis, "zero")
+        return torch.cat([BASE_FUNCTIONS[self.base][0](x).unsqueeze(1), functions[:, 1:]], dim=1)
+
     def edge_functions(self, x: Tensor, outputs: slice = slice(None)) -> Tensor:
         """The learned functions phi_oi(x_i), one for each edge.
 
         Args:
-            x: (P, I), or (P, 1) for the same points on every edge; in the dtype of the layer.
+            x: (P, I), or (P, 1) for the same points on every edge; in the dtype of the layer. A
+                layer norm leaves points (P, 1) as they are: no row is there to be normalised.
             outputs: which of the O outputs. All of them take P x O x I numbers.
 
         Returns:
-            (P, O, I). Its sum over the last axis is ``forward(x)``.
+            (P, O, I). For x of (P, I) its sum over the last axis is ``forward(x)``.
 
         Raises:
             ValueError: ``x`` has another shape or dtype.
@@ -145,12 +178,11 @@ class KANLinear(nn.Module):
             )
         scale = None if self.spline_scale is None else self.spline_scale[outputs]
         weight = scaled_weight(self.weight[outputs], scale)
-        features: Tensor = EdgeFeatures.apply(x, self.basis, self.base)  # (P, 1 + M, I or 1)
-        return torch.einsum("pmi,omi->poi", features, weight)
+        return torch.einsum("pmi,omi->poi", self.features(x), weight)
 
     def extra_repr(self) -> str:
         """The arguments, as ``print(layer)`` shows them."""
         return (
             f"{self.in_features}, {self.out_features}, basis={self.basis}, base={self.base!r}, "
-            f"separate_scale={self.spline_scale is not None}"
+            f"separate_scale={self.spline_scale is not None}, layer_norm={self.norm is not None}"
         )

@@ -11,6 +11,7 @@ from kanlib.nn.bases import BSpline
 from kanlib.nn.grids import coverage
 from kanlib.nn.hooks import watch
 from kanlib.nn.linear import KANLinear
+from kanlib.nn.rational import RationalLinear
 from kanlib.training.evaluation import batches, to_numpy
 
 EVERY = 10  # steps between two entries, unless said otherwise
@@ -114,7 +115,8 @@ def picture_arrays(model: Autoencoder, images: Images) -> dict[str, NDArray[np.g
     """
     originals = first_of_each_class(images.test)
     arrays = {"originals": originals, "reconstructions": model(originals)}
-    layer = next((m for m in model.encoder.modules() if isinstance(m, KANLinear)), None)
+    kinds = (KANLinear, RationalLinear)
+    layer = next((m for m in model.encoder.modules() if isinstance(m, kinds)), None)
     if layer is not None:
         pixels = images.test.images[:256].flatten(1)  # (256, I)
         unit = slice(0, 1)

@@ -9,9 +9,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanlib import MODELS, BSpline, Chebyshev, GaussianRBF, KANLinear, count_parameters
+from kanlib import (
+    MODELS,
+    BSpline,
+    Chebyshev,
+    Fourier,
+    GaussianRBF,
+    KANLinear,
+    MexicanHat,
+    Polynomial,
+    RationalLinear,
+    count_parameters,
+)
 from kanlib.experiments import Run
-from kanlib.nn.bases import BASES
+from kanlib.nn import FAMILIES, RationalActivation
 from kanlib.training import TrainingConfig
 
 
@@ -41,6 +52,11 @@ from kanlib.training import TrainingConfig
         ({"grid_range": -1.0}, r"grid_range=-1\.0"),
         ({"basis": "chebyshev", "degree": 0}, "degree=0"),
         ({"basis": "chebyshev", "grid_size": 5}, "grid_size=5.*'chebyshev'"),
+        ({"basis": "rational", "groups": 0}, "groups=0"),
+        ({"basis": "rational", "base": "zero"}, "base='zero'.*Rational"),
+        ({"basis": "rational", "separate_scale": False}, "separate_scale=False.*Rational"),
+        ({"basis": "rational", "refine": "finer"}, "refine='finer'.*'rational'"),
+        ({"model": "spline-mlp", "layer_norm": True}, "layer_norm=True.*'spline-mlp'"),
         ({"base": "relu"}, "base='relu'"),
         ({"refine": "finer", "epochs": 1}, "epochs=1.*refine='finer'"),
         ({"refine": "finer", "model": "mlp"}, "refine='finer'.*'mlp'"),
@@ -77,17 +93,19 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "hidden": COUNTS,
     "match_parameters": st.booleans(),
     "separate_scale": st.booleans(),
+    "layer_norm": st.booleans(),
     "output": st.sampled_from([None, "tanh", "linear"]),
     "learning_rate": RATES,
     "weight_decay": RATES,
     "epochs": st.none() | st.integers(2, 10**6),
     "batch_size": COUNTS,
     "decay": st.none() | st.floats(min_value=0, max_value=1, exclude_min=True),
-    "basis": st.sampled_from(list(BASES)),
+    "basis": st.sampled_from(list(FAMILIES)),
     "grid_size": st.none() | st.integers(2, 10**6),
     "spline_order": st.none() | st.integers(1, 5),
     "grid_range": st.none() | st.floats(min_value=1e-300, max_value=1e300),
     "degree": st.none() | st.integers(1, 10**6),
+    "groups": st.none() | st.integers(1, 10**6),
     "base": st.sampled_from(["silu", "identity", "zero"]),
     "init_noise": st.floats(min_value=0, max_value=1e300),
     "refine": st.sampled_from([None, "finer", "longer"]),
@@ -98,7 +116,12 @@ BASIS = {
     "bspline": {"grid_size", "spline_order", "grid_range"},
     "gaussian-rbf": {"grid_size", "grid_range"},
     "chebyshev": {"degree"},
+    "fourier": {"degree"},
+    "mexican-hat": {"grid_size", "grid_range"},
+    "polynomial": {"degree"},
+    "rational": {"groups"},
 }
+OF_BASES = {"base", "init_noise", "separate_scale", "layer_norm"}
 MATCHED = {"match_parameters", "separate_scale"}
 
 
@@ -112,6 +135,8 @@ def runs(draw: st.DrawFn) -> dict[str, Any]:
     if "basis" in options:
         fixed["basis"] = basis
         names |= BASIS[basis]
+        if basis == "rational":
+            names -= OF_BASES
         if MODELS[model].on_edges and basis == "bspline":
             names |= {"refine"}
     if MODELS[model].sized and draw(st.booleans()):
@@ -122,7 +147,7 @@ def runs(draw: st.DrawFn) -> dict[str, Any]:
 
 def test_every_parameter_is_varied_below():
     assert PARAMETERS.keys() == Run.model_fields.keys()
-    assert BASIS.keys() == BASES.keys()
+    assert BASIS.keys() == FAMILIES.keys()
 
 
 @given(runs(), st.sampled_from(sorted(PARAMETERS)), st.data())
@@ -167,11 +192,35 @@ def test_a_basis_has_its_own_defaults_for_what_is_not_given():
         ({"basis": "gaussian-rbf"}, GaussianRBF()),
         ({"basis": "gaussian-rbf", "grid_range": 1.0}, GaussianRBF(8, (-1.0, 1.0))),
         ({"basis": "chebyshev", "degree": 7}, Chebyshev(7)),
+        ({"basis": "fourier", "degree": 2}, Fourier(2)),
+        ({"basis": "mexican-hat", "grid_size": 5}, MexicanHat(5)),
+        ({"basis": "polynomial"}, Polynomial(3)),
     ],
 )
 def test_a_basis_reaches_the_layers(parameters, basis):
     built = Run(**parameters).build_model((1, 8, 8))
     assert {m.basis for m in built.modules() if isinstance(m, KANLinear)} == {basis}
+
+
+@pytest.mark.parametrize("model", ["kan", "kan-pure"])
+def test_layers_of_rational_functions_take_the_place_of_kan_layers(model):
+    built = Run(model=model, basis="rational", groups=3).build_model((1, 8, 8))
+    layers = [m for m in built.modules() if isinstance(m, RationalLinear)]
+    assert [len(layer.functions.denominator) for layer in layers] == [3, 3]
+    assert not [m for m in built.modules() if isinstance(m, KANLinear)]
+
+
+def test_rational_functions_stand_on_nodes_too():
+    built = Run(model="spline-mlp", basis="rational", hidden=20).build_model((1, 8, 8))
+    nodes = [m for m in built.modules() if isinstance(m, RationalActivation)]
+    assert [len(m.group) for m in nodes] == [20, 20]
+
+
+def test_a_layer_norm_reaches_the_kan_layers():
+    built = Run(basis="gaussian-rbf", layer_norm=True).build_model((1, 8, 8))
+    assert all(m.norm is not None for m in built.modules() if isinstance(m, KANLinear))
+    plain = Run(basis="gaussian-rbf").build_model((1, 8, 8))
+    assert count_parameters(built) == count_parameters(plain) + 2 * (64 + 8)
 
 
 def test_files_sort_by_size_and_name_what_is_not_the_default():

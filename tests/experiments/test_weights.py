@@ -16,14 +16,17 @@ from kanlib.data import Images
 from kanlib.experiments import Run, execute, has_weights, load, load_record, save_record
 from kanlib.experiments.weights import pack
 from kanlib.models import Autoencoder
-from kanlib.nn.bases import BASES
+from kanlib.nn import FAMILIES
 
 SHAPE = (1, 8, 8)
 RUNS = [
     *(Run(model=name, bottleneck=3) for name in MODELS),
-    *(Run(model="kan-pure", bottleneck=3, basis=name) for name in BASES if name != "bspline"),
+    *(Run(model="kan-pure", bottleneck=3, basis=name) for name in FAMILIES if name != "bspline"),
+    Run(model="spline-mlp", bottleneck=3, basis="rational"),
     Run(bottleneck=3, hidden=6, grid_size=2, spline_order=2, grid_range=1.5, base="zero"),
     Run(bottleneck=3, basis="chebyshev", degree=2, separate_scale=False),
+    Run(bottleneck=3, basis="gaussian-rbf", layer_norm=True),
+    Run(bottleneck=3, refine="finer", layer_norm=True),
     Run(bottleneck=3, refine="finer"),
     Run(model="kan-pure", bottleneck=3, refine="longer", output="tanh"),
     Run(model="conv", bottleneck=3, match_parameters=True, output="linear"),

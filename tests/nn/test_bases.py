@@ -8,13 +8,16 @@ import pytest
 import torch
 import truth
 
-from kanlib.nn import BASES, BSpline, Chebyshev, GaussianRBF
+from kanlib.nn import BASES, BSpline, Chebyshev, Fourier, GaussianRBF, MexicanHat, Polynomial
 
 EXAMPLES = [
     *(family() for family in BASES.values()),
     BSpline(3, 1, (-2.0, 0.5)),
     GaussianRBF(2, (0.0, 0.5)),
     Chebyshev(1),
+    Fourier(1),
+    Polynomial(1),
+    Polynomial(5),
 ]
 
 
@@ -78,6 +81,9 @@ def test_inputs_far_away_give_finite_values_and_slopes(basis):
         (BSpline(1, 2, (0.0, 3.0)), [0, 3]),
         (GaussianRBF(3, (-2.0, 2.0)), [-2, 0, 2]),
         (Chebyshev(1), [math.atanh(math.sqrt(0.5)), -math.atanh(math.sqrt(0.5))]),
+        (Fourier(1), [-2 * math.pi / 3, 0, 2 * math.pi / 3]),
+        (MexicanHat(3, (-2.0, 2.0)), [-2, 0, 2]),
+        (Polynomial(1), [math.sqrt(0.5), -math.sqrt(0.5)]),
     ],
     ids=repr,
 )
@@ -92,9 +98,9 @@ def test_points_are_the_grid_the_centres_or_the_nodes(basis, points):
         *((BSpline, "grid_size", value) for value in (0, 5.0, True)),
         *((BSpline, "spline_order", value) for value in (0, 6)),
         *((BSpline, "grid_range", value) for value in ((0.0, 0.0), (0.0, math.nan), 2.0)),
-        (GaussianRBF, "grid_size", 1),
+        *((family, "grid_size", 1) for family in (GaussianRBF, MexicanHat)),
+        *((family, "degree", 0) for family in (Chebyshev, Fourier, Polynomial)),
         (GaussianRBF, "grid_range", (1.0, 1.0)),
-        (Chebyshev, "degree", 0),
     ],
     ids=repr,
 )

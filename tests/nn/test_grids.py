@@ -24,6 +24,15 @@ def test_shares_are_those_counted_by_hand():
     assert coverage(layer_of(), x) == {"": Coverage(inside=4 / 9, fading=2 / 9, outside=3 / 9)}
 
 
+def test_behind_a_layer_norm_it_is_normalised_inputs_that_lie_on_the_grid():
+    layer = layer_of(layer_norm=True)
+    x = torch.tensor([[-1.0, 0.0, 1.0], [1e3, 0.0, -1e3]], dtype=torch.float64)  # 0, +-1.22
+    assert coverage(layer, x) == {"": Coverage(inside=2 / 6, fading=4 / 6, outside=0)}
+    finer = refine(layer, 10)
+    inside = torch.tensor([[1.0, 1.0, -1.0]], dtype=torch.float64) * 1e-3  # within 0.5 of 0
+    torch.testing.assert_close(finer(inside), layer(inside))
+
+
 def test_layers_of_a_model_are_named_and_it_is_left_as_it_was():
     model = nn.Sequential(layer_of(), nn.ReLU(), KANLinear(4, 2, dtype=torch.float64))
     x = torch.rand(5, 3, dtype=torch.float64)

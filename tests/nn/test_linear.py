@@ -11,7 +11,7 @@ import truth
 from torch.utils.flop_counter import FlopCounterMode
 
 from kanlib import KANLinear
-from kanlib.nn import BASES, BSpline
+from kanlib.nn import BASES, BSpline, GaussianRBF, Rational
 from kanlib.nn.features import scaled_weight
 
 EXAMPLES = {
@@ -26,13 +26,20 @@ ARGUMENTS = [
         *itertools.product(EXAMPLES.values(), (True, False), ("silu",)),
         *itertools.product((BSpline(),), (True, False), ("identity", "zero")),
     ]
+] + [
+    {"basis": GaussianRBF(), "separate_scale": scaled, "layer_norm": True}
+    for scaled in (True, False)
 ]
 
 
 @pytest.fixture(params=ARGUMENTS, ids=str)
 def layer(request):
     """In float64, with large coefficients: a wrong one would be seen."""
-    return KANLinear(IN, OUT, **request.param, init_noise=10.0, dtype=torch.float64)
+    layer = KANLinear(IN, OUT, **request.param, init_noise=10.0, dtype=torch.float64)
+    if layer.norm is not None:
+        for parameter in layer.norm.parameters():
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+    return layer
 
 
 @pytest.fixture(params=[True, False], ids=["scaled", "folded"])
@@ -126,6 +133,9 @@ def test_edge_functions_sum_to_the_output(layer):
     torch.testing.assert_close(*slopes)
     same_points = layer.edge_functions(x[:, :1], slice(1, 2))
     assert same_points.shape == (7, 1, IN)
+    if layer.norm is not None:  # a point alone is no row, and is not normalised
+        layer.norm = None
+        edges = layer.edge_functions(x)
     torch.testing.assert_close(same_points[:, :, 0], edges[:, 1:, 0])
 
 
@@ -252,10 +262,40 @@ def test_it_takes_part_in_autocast():
         assert (exact - reduced).abs().max() < 0.03 * exact.abs().max()
 
 
+def test_with_a_layer_norm_and_bumps_it_is_the_layer_of_fastkan():
+    # ZiyaoLi/fast-kan, whose base layer has a bias besides.
+    layer = KANLinear(IN, OUT, basis=GaussianRBF(), layer_norm=True, init_noise=5.0)
+    x = inputs(6, IN, dtype=torch.float32)
+    normed = torch.nn.functional.layer_norm(x, (IN,))
+    centres = torch.linspace(-2, 2, 8)
+    bumps = torch.exp(-(((normed[..., None] - centres) / (4 / 7)) ** 2))  # (6, IN, 8)
+    expected = bumps.flatten(1) @ layer.weight[:, 1:].mT.flatten(1).T
+    expected += torch.nn.functional.silu(x) @ layer.weight[:, 0].T
+    torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 3.0])
+def test_constant_inputs_give_finite_outputs_and_gradients(layer, value):
+    x = torch.full((4, IN), value, dtype=torch.float64, requires_grad=True)
+    y = layer(x)
+    assert y.isfinite().all()
+    grads = torch.autograd.grad(y.sum(), [x, *layer.parameters()])
+    assert all(grad.isfinite().all() for grad in grads)
+
+
 @pytest.mark.filterwarnings("ignore")  # of torch's own compiler
-@pytest.mark.parametrize("separate_scale", [True, False])
-def test_it_compiles_as_a_whole(separate_scale):
-    layer = KANLinear(IN, OUT, separate_scale=separate_scale, init_noise=5.0)
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"basis": basis} for basis in EXAMPLES.values()),
+        {"separate_scale": True},
+        {"layer_norm": True},
+    ],
+    ids=str,
+)
+def test_it_compiles_as_a_whole(options):
+    torch.compiler.reset()  # a process compiles eight forms of a function, then no more
+    layer = KANLinear(IN, OUT, **options, init_noise=5.0)
     x = inputs(8, IN, dtype=torch.float32).requires_grad_()
     leaves = [x, *layer.parameters()]
     expected = layer(x), *torch.autograd.grad(layer(x).sum(), leaves)
@@ -282,6 +322,7 @@ def test_on_cuda_it_computes_the_same():
         ("in_features", 0),
         ("out_features", 2.0),
         ("basis", "bspline"),
+        ("basis", Rational()),
         ("base", "relu"),
     ],
     ids=str,
@@ -290,6 +331,11 @@ def test_an_argument_out_of_range_is_named(name, value):
     options: dict[str, Any] = {"in_features": IN, "out_features": OUT} | {name: value}
     with pytest.raises(ValueError, match=re.escape(f"KANLinear: {name}={value!r} ")):
         KANLinear(**options)
+
+
+def test_one_input_alone_is_not_normalised():
+    with pytest.raises(ValueError, match="KANLinear: in_features=1 "):
+        KANLinear(1, OUT, layer_norm=True)
 
 
 @pytest.mark.parametrize("shape", [(5, IN + 1), ()], ids=str)

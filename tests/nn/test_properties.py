@@ -11,13 +11,16 @@ import truth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanlib import BSpline, Chebyshev, GaussianRBF, KANLinear
+from kanlib import BSpline, Chebyshev, Fourier, GaussianRBF, KANLinear, MexicanHat, Polynomial
 
 DTYPES = {torch.float64: 1e-11, torch.float32: 2e-4, torch.bfloat16: 0.05}  # and tolerances
 ends = st.tuples(st.floats(-4, 4), st.floats(0.5, 8)).map(lambda e: (e[0], e[0] + e[1]))
 bsplines = st.builds(BSpline, st.integers(1, 12), st.integers(1, 5), ends)
-bases = bsplines | st.builds(GaussianRBF, st.integers(2, 9), ends)
-bases |= st.builds(Chebyshev, st.integers(1, 6))
+bases = bsplines
+for family in (GaussianRBF, MexicanHat):
+    bases |= st.builds(family, st.integers(2, 9), ends)
+for family in (Chebyshev, Fourier, Polynomial):
+    bases |= st.builds(family, st.integers(1, 6))
 sizes = st.integers(1, 5)
 leading = st.lists(st.integers(0, 4), max_size=3).map(tuple)  # axes before the last
 layers = st.fixed_dictionaries(

@@ -16,6 +16,7 @@ CASES = [
     ("hidden", "9", ValueError),
     ("match_parameters", "false", ValueError),
     ("separate_scale", "false", ValueError),
+    ("layer_norm", "false", ValueError),
     ("output", "relu", ValueError),
     ("learning_rate", "1e-3", ValueError),
     ("weight_decay", -1.0, ValueError),
@@ -27,6 +28,7 @@ CASES = [
     ("spline_order", 6, ValueError),
     ("grid_range", 0.0, ValueError),
     ("degree", 3, ValueError),  # B-splines have an order
+    ("groups", 8, ValueError),  # B-splines are shared by none
     ("base", "relu", ValueError),
     ("init_noise", -0.1, ValueError),
     ("refine", "shorter", ValueError),

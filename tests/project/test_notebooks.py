@@ -136,6 +136,7 @@ def test_papermill_turns_every_parameter_into_a_record_with_weights(tmp_path):
         "hidden": 7,
         "match_parameters": False,
         "separate_scale": False,
+        "layer_norm": True,
         "output": "tanh",
         "learning_rate": 0.02,
         "weight_decay": 0.01,
@@ -147,12 +148,12 @@ def test_papermill_turns_every_parameter_into_a_record_with_weights(tmp_path):
         "base": "identity",
         "init_noise": 0.3,
     }
-    of_splines = dict.fromkeys(["grid_size", "spline_order", "grid_range", "refine"])
-    done = papermill(tmp_path, settings | of_splines)
+    of_others = dict.fromkeys(["grid_size", "spline_order", "grid_range", "groups", "refine"])
+    done = papermill(tmp_path, settings | of_others)
     assert done.returncode == 0, done.stderr[-2000:]
     run = Run(**settings)
     record = load_record(run.path(tmp_path))
-    assert record.run.model_dump() == settings | of_splines
+    assert record.run.model_dump() == settings | of_others
     assert len(record.history.test_loss) == 2
     assert record.training.batch_size == 32
     arrays = load_arrays(record)

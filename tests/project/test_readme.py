@@ -1,5 +1,6 @@
 """The pages keep their word: commands run, numbers are measured, links lead somewhere."""
 
+import dataclasses
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from pages import DOCS, FENCED, GENERATED, LINK, PAGES, anchors, fenced, links, 
 from scipy.stats import spearmanr
 from workflow import exclusive
 
+import kanlib
 from kanlib.experiments import (
     Record,
     Run,
@@ -24,6 +26,7 @@ from kanlib.experiments import (
     load_experiment,
     load_records,
 )
+from kanlib.nn import FAMILIES, Rational
 
 README = Path("README.md")
 FINDINGS, LIMITS = Path("docs/findings.md"), Path("docs/limitations.md")
@@ -328,10 +331,16 @@ PLAIN = {
     Path("docs/reproduce.md"): "64 16 30",
     Path("docs/own-data.md"): "1",
     Path("docs/layers.md"): "",
+    Path("docs/kans.md"): "",
     Path("docs/install.md"): "3.11 6 2.6 8",
     Path("docs/glossary.md"): ("95% 2% 3 60,000 50,000 10,000 28 32 7,999 2,001 8 5"),
 }
-OWN_TEST = ("| model | test error | parameters |", "| experiment |")  # heads of tables
+# Heads of tables.
+OWN_TEST = (
+    "| basis | an edge adds up |",
+    "| model | test error | parameters |",
+    "| experiment |",
+)
 NUMBER = re.compile(rf"(?<![\w.,/])[+{MINUS}]?\d[\d,]*(?:\.\d+)?%?(?!\w)")
 
 
@@ -385,6 +394,30 @@ def test_the_table_of_the_readme_is_that_of_its_records():
         (name, f"{mnist(**settings):.3f}", f"{mnist(metric='parameters', **settings):,.0f}")
         for name, settings in models.items()
     ]
+
+
+def test_every_family_of_functions_is_on_its_page_with_the_numbers_of_an_edge():
+    text = text_of(Path("docs/kans.md"))
+    rows = re.findall(r"^\| `(\S+)` \| .* \| `([^`]+)` \| (\d+) \|$", text, re.M)
+    assert [name for name, *_ in rows] == list(FAMILIES)
+    sources = re.findall(r"^\| `(\S+)` \| `(\w+)` \| \[", text, re.M)
+    assert [name for name, _ in sources] == list(FAMILIES)
+    for (name, formula, by_default), (_, made_by) in zip(rows, sources, strict=True):
+        for change in ({}, {"grid_size": 4}, {"spline_order": 2}, {"degree": 7}):
+            family = FAMILIES[name]
+            known = {field.name for field in dataclasses.fields(family)}
+            basis = family(**{key: value for key, value in change.items() if key in known})
+            if isinstance(basis, Rational):
+                made: Any = kanlib.RationalLinear(3, 2, basis.groups)
+                on_edges = made.linear.weight.numel()
+            else:
+                made = basis
+                on_edges = kanlib.KANLinear(3, 2, basis=basis).weight.numel()
+            assert type(made).__name__ == made_by
+            symbols = {"grid_size": "G", "spline_order": "k", "degree": "n"}
+            values = {symbols[key]: getattr(basis, key) for key in known & symbols.keys()}
+            assert eval(formula, values) * 3 * 2 == on_edges
+            assert change or int(by_default) == on_edges // (3 * 2)
 
 
 def test_the_readme_promises_no_more_runs_than_are_committed():
