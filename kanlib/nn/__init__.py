@@ -2,6 +2,7 @@
 
 from kanlib.nn.activation import SplineActivation
 from kanlib.nn.bases import BASES, Basis, BSpline, Chebyshev, GaussianRBF
+from kanlib.nn.conv import KANConv1d, KANConv2d, KANConvTranspose2d
 from kanlib.nn.efficient_kan import from_efficient_kan
 from kanlib.nn.grids import Coverage, Refinement, coverage, refine, refine_model
 from kanlib.nn.linear import KANLinear
@@ -13,6 +14,9 @@ __all__ = [
     "Chebyshev",
     "Coverage",
     "GaussianRBF",
+    "KANConv1d",
+    "KANConv2d",
+    "KANConvTranspose2d",
     "KANLinear",
     "Refinement",
     "SplineActivation",
