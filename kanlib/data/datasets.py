@@ -28,6 +28,7 @@ _TEN_DIGITS = tuple("0123456789")
 DATASETS: dict[str, Callable[[], Decoded] | Torchvision | UCR] = {
     "digits": digits,
     "mnist": Torchvision("MNIST", "MNIST/raw/*-ubyte", (60_000, 10_000), _TEN_DIGITS),
+    "fashion-mnist": Torchvision("FashionMNIST", "FashionMNIST/raw/*-ubyte", (60_000, 10_000)),
     "cifar10": Torchvision("CIFAR10", "cifar-10-batches-py/*", (50_000, 10_000)),
     "svhn": Torchvision(
         "SVHN",
@@ -128,11 +129,11 @@ def load_images(
     that is a function is called at once. If a folder holds both, its image folders are taken.
 
     Args:
-        name: a key of ``DATASETS``, such as "digits", "mnist", "cifar10", "svhn", "svhn-test10k",
-            "GunPoint" or "ItalyPowerDemand"; or the name of a folder in ``root``. With "folder",
-            ``root`` itself holds train/<class>/ and test/<class>/. With "series", ``root`` itself
-            holds train.csv and test.csv: a window a row, with a column ``label`` and its values in
-            the order of time in the others.
+        name: a key of ``DATASETS``, such as "digits", "mnist", "fashion-mnist", "cifar10", "svhn",
+            "svhn-test10k", "GunPoint" or "ItalyPowerDemand"; or the name of a folder in ``root``.
+            With "folder", ``root`` itself holds train/<class>/ and test/<class>/. With "series",
+            ``root`` itself holds train.csv and test.csv: a window a row, with a column ``label``
+            and its values in the order of time in the others.
         root: where the data are. None: the environment variable ``KANLIB_DATA``.
         cache: where downloads and decoded arrays are kept. None: the user's cache folder.
 

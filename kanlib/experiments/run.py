@@ -41,7 +41,7 @@ class Run(Settings):
         preset: "paper" (its text) or "authors" (their code): the training settings.
         hidden: hidden width of "kan" and the MLPs; None: the bottleneck's, as in the paper. For
             "kan-pure" the width of a second KAN layer on each side; None: none.
-        match_parameters: widen an MLP or "conv" to the parameter count of "kan".
+        match_parameters: widen an MLP, "conv" or "kan-conv" to the parameter count of "kan".
         separate_scale: keep the spline scale as a parameter, as in the paper.
         layer_norm: normalise what the basis of a KAN layer sees, as FastKAN does.
         output: "tanh" or "linear" activation of the output; None: the model's own.

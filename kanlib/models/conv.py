@@ -1,14 +1,19 @@
-"""The paper's convolutional autoencoder.
+"""The paper's convolutional autoencoder, and the same of KAN convolutions.
 
 Source: the code of the authors of arXiv 2410.02077 (AminMoradiXL/kan_ae).
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
 from kanlib.models.autoencoder import Autoencoder, Shape, check_bottleneck
+from kanlib.nn.conv import KANConv2d, KANConvTranspose2d
+from kanlib.nn.linear import LayerOptions
 
 # The authors' networks: (C, H, W), bottleneck -> channels after the image's, strides.
 _PUBLISHED_CONV: dict[tuple[Shape, int], tuple[tuple[int, int, int], tuple[int, int, int]]] = {
@@ -40,6 +45,49 @@ def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, dataset: str = ""
         dataset: a name that begins with "svhn" has the authors' widths for SVHN, 16 / 32 / 64 at
             bottlenecks 32 / 48 / 64.
     """
+    return _mirrored(
+        shape, bottleneck, width, dataset, nn.Conv2d, nn.ConvTranspose2d, lambda: [nn.ReLU()]
+    )
+
+
+def kan_conv(
+    shape: Shape,
+    bottleneck: int,
+    width: float = 1.0,
+    *,
+    dataset: str = "",
+    separate_scale: bool = True,
+    **options: Unpack[LayerOptions],
+) -> Autoencoder:
+    """``conv`` with KAN convolutions, which need no activation between them; Tanh at the end.
+
+    Not in the paper: it compares its KAN of dense layers with a CNN.
+
+    Args:
+        shape: (C, H, W) of the images.
+        bottleneck: size of the code, 1 to C H W.
+        width: as of ``conv``.
+        dataset: as of ``conv``.
+        separate_scale: as in ``KANLinear``.
+        options: basis, base and init_noise of ``KANLinear``.
+    """
+    down, up = (
+        partial(layer, separate_scale=separate_scale, **options)
+        for layer in (KANConv2d, KANConvTranspose2d)
+    )
+    return _mirrored(shape, bottleneck, width, dataset, down, up, list)
+
+
+def _mirrored(
+    shape: Shape,
+    bottleneck: int,
+    width: float,
+    dataset: str,
+    down: Callable[..., nn.Module],
+    up: Callable[..., nn.Module],
+    between: Callable[[], list[nn.Module]],
+) -> Autoencoder:
+    """The networks of ``conv``; ``between`` makes what stands between two convolutions."""
     check_bottleneck(shape, bottleneck)
     published = _PUBLISHED_CONV.get((shape, bottleneck))
     channels, strides = published or ((32, 8, 8), (2, 2, 2))
@@ -54,15 +102,13 @@ def conv(shape: Shape, bottleneck: int, width: float = 1.0, *, dataset: str = ""
     for i, stride in enumerate(strides):
         step = (1, stride) if line else stride
         outer, inner = channels[i], channels[i + 1]
-        encoder += [nn.Conv2d(outer, inner, kernel, step, padding), nn.ReLU()]
+        encoder += [*(between() if i else []), down(outer, inner, kernel, step, padding)]
         # The authors pad by 1; a stride of 4 needs 2 to come back to the size before it.
         lacks = max(1, ((size[1] if line else min(size)) - 1) % stride)
-        mirror = nn.ConvTranspose2d(
-            inner, outer, kernel, step, padding, (0, lacks) if line else lacks
-        )
-        decoder = [mirror, nn.ReLU() if i else nn.Tanh(), *decoder]
+        mirror = up(inner, outer, kernel, step, padding, (0, lacks) if line else lacks)
+        decoder = [mirror, *(between() if i else [nn.Tanh()]), *decoder]
         size = [(side - 1) // stride + 1 for side in size]
-    encoder[-1] = nn.Flatten()  # no activation on the code
+    encoder.append(nn.Flatten())  # no activation on the code
     decoder.insert(0, nn.Unflatten(1, (channels[3], *size)))
     if not published:
         features = channels[3] * math.prod(size)

@@ -9,7 +9,7 @@ from torch import nn
 
 from kanlib.models import dense
 from kanlib.models.autoencoder import Autoencoder, Shape, count_parameters, match_parameters
-from kanlib.models.conv import conv
+from kanlib.models.conv import conv, kan_conv
 from kanlib.models.pca import PCA
 from kanlib.nn.rational import Rational
 
@@ -34,7 +34,7 @@ class ModelSpec:
     label: str
     build: Callable[..., Autoencoder]
     options: frozenset[str] = frozenset()
-    colour: str = "#56B4E9"
+    colour: str = "grey"
     marker: str = "."
     on_edges: bool = False
     sized: Callable[[int], dict[str, Any]] | None = None
@@ -45,12 +45,16 @@ _HIDDEN = frozenset({"hidden", "output"})
 _NODES = _HIDDEN | {"basis", "base", "init_noise"}  # of learned functions
 _EDGES = _NODES | {"separate_scale", "layer_norm"}
 _OF_BASES = _EDGES - _HIDDEN - {"basis"}  # not of rational functions
+_KAN_CONV = _CONV | _EDGES - {"hidden", "layer_norm"}
 # Colours are those of Okabe and Ito, which survive colour blindness. A new model is one line.
 MODELS: dict[str, ModelSpec] = {
     "kan": ModelSpec("AE-KAN", dense.kan, _EDGES, "#0072B2", "o", on_edges=True),
     "kan-pure": ModelSpec("pure KAN", dense.kan_pure, _EDGES, "#E69F00", "s", on_edges=True),
-    # The width of "conv" is so fine that its layers grow one by one.
+    # The width of these two is so fine that their layers grow one by one.
     "conv": ModelSpec("CNN", conv, _CONV, "#009E73", "^", sized=lambda n: {"width": n / 64}),
+    "kan-conv": ModelSpec(
+        "conv KAN", kan_conv, _KAN_CONV, "#56B4E9", "P", True, lambda n: {"width": n / 64}
+    ),
     "mlp": ModelSpec("MLP", dense.mlp, _HIDDEN, "#D55E00", "D", sized=lambda n: {"hidden": n}),
     "spline-mlp": ModelSpec(
         "Spline MLP", dense.spline_mlp, _NODES, "#CC79A7", "v", sized=lambda n: {"hidden": n}
@@ -68,8 +72,9 @@ def build_model(name: str, shape: Shape, bottleneck: int, **options: Any) -> Aut
         bottleneck: size of the code, 1 to C H W.
         options: ``match_parameters``: give the model the size at which its parameter count is
             nearest to that of "kan" at the same bottleneck, with the paper's splines;
-            ``separate_scale`` then says whether that KAN has scales of its own. ``output``: "tanh"
-            or "linear", see ``with_output``. All others: see the model's ``build``.
+            ``separate_scale`` then says whether that KAN (and this model, if it can) has scales of
+            its own. ``output``: "tanh" or "linear", see ``with_output``. All others: see the
+            model's ``build``.
 
     Raises:
         ValueError: an argument is out of range or has no meaning for this model.
@@ -82,6 +87,7 @@ def build_model(name: str, shape: Shape, bottleneck: int, **options: Any) -> Aut
         options.pop("dataset", None)
     if matched:
         options |= _matched_size(spec, shape, bottleneck, options)
+    if "separate_scale" not in spec.options:  # it was said of the KAN whose size is matched
         options.pop("separate_scale", None)
     model = spec.build(shape, bottleneck, **options)
     return model if output is None else with_output(model, output)
@@ -104,6 +110,8 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     rational = isinstance(options.get("basis"), Rational)
     if rational:
         allowed -= _OF_BASES
+        if spec.build is kan_conv:  # its kernels are products of a basis
+            allowed -= {"basis"}
     if matched and spec.sized:  # the size follows, from a KAN with scales or without
         allowed = (allowed - spec.sized(1).keys()) | {"match_parameters", "separate_scale"}
     for key, value in options.items():
@@ -124,7 +132,7 @@ def _matched_size(
     sized = spec.sized
     assert sized is not None  # as ``check_options`` saw
     scale = {key: value for key, value in options.items() if key == "separate_scale"}
-    own = {key: value for key, value in options.items() if key != "separate_scale"}
+    own = {key: value for key, value in options.items() if key not in scale.keys() - spec.options}
     with torch.device("meta"):  # shapes only
         target = count_parameters(dense.kan(shape, bottleneck, **scale))
 

@@ -11,6 +11,7 @@ from kanlib.nn.bases import (
     MexicanHat,
     Polynomial,
 )
+from kanlib.nn.conv import KANConv1d, KANConv2d, KANConvTranspose2d
 from kanlib.nn.efficient_kan import from_efficient_kan
 from kanlib.nn.grids import Coverage, Refinement, coverage, refine, refine_model
 from kanlib.nn.linear import KANLinear
@@ -25,6 +26,9 @@ __all__ = [
     "Coverage",
     "Fourier",
     "GaussianRBF",
+    "KANConv1d",
+    "KANConv2d",
+    "KANConvTranspose2d",
     "KANLinear",
     "MexicanHat",
     "Polynomial",

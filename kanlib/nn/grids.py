@@ -7,7 +7,7 @@ or a finer grid.
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,13 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from kanlib.nn import splines
 from kanlib.nn.bases import BSpline
+from kanlib.nn.conv import KANConv
 from kanlib.nn.hooks import watch
 from kanlib.nn.linear import KANLinear
 
 Refinement = Literal["finer", "longer"]
+Layer = KANLinear | KANConv  # the KAN layers
+_Layer = TypeVar("_Layer", bound=Layer)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
     """How many of the numbers that enter each KAN layer lie on its grid.
 
     Args:
-        model: holds at least one ``KANLinear`` with B-splines, or is one itself. It is called once,
+        model: holds at least one KAN layer with B-splines, or is one itself. It is called once,
             in the mode (train or eval) that it is in.
         inputs: a batch, as ``model`` takes it.
 
@@ -54,7 +57,7 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
     layers = {
         name: layer
         for name, layer in model.named_modules()
-        if isinstance(layer, KANLinear) and isinstance(layer.basis, BSpline)
+        if isinstance(layer, Layer) and isinstance(layer.basis, BSpline)
     }
     counts: dict[str, Tensor] = {}
 
@@ -73,15 +76,13 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
     }
     if not found:
         raise ValueError(
-            f"model={type(model).__name__}: no KANLinear of B-splines was reached by inputs of "
+            f"model={type(model).__name__}: no KAN layer of B-splines was reached by inputs of "
             f"shape {tuple(inputs.shape)}; must be at least one"
         )
     return found
 
 
-def refine(
-    layer: KANLinear, grid_size: int, grid_range: tuple[float, float] | None = None
-) -> KANLinear:
+def refine(layer: _Layer, grid_size: int, grid_range: tuple[float, float] | None = None) -> _Layer:
     """A copy of the layer on another grid: its functions are fitted there by least squares.
 
     This is the grid extension of the KAN paper (Liu et al., arXiv 2404.19756, section 2.4). To
@@ -141,9 +142,9 @@ def refine_model(model: nn.Module, how: Refinement) -> None:
     """
     if how not in get_args(Refinement):
         raise ValueError(f"how={how!r} must be one of {', '.join(get_args(Refinement))}")
-    refined: dict[KANLinear, KANLinear] = {}  # a layer that is used twice must stay one layer
+    refined: dict[Layer, Layer] = {}  # a layer that is used twice must stay one layer
     for name, layer in list(model.named_modules(remove_duplicate=False)):
-        if isinstance(layer, KANLinear):
+        if isinstance(layer, Layer):
             if layer not in refined:
                 basis = _splines_of(layer)
                 grid = 2 * basis.grid_size, basis.grid_range
@@ -153,7 +154,7 @@ def refine_model(model: nn.Module, how: Refinement) -> None:
             model.set_submodule(name, refined[layer])
 
 
-def _splines_of(layer: KANLinear) -> BSpline:
+def _splines_of(layer: Layer) -> BSpline:
     if not isinstance(layer.basis, BSpline):
         raise ValueError(f"basis={layer.basis} of the layer must be a BSpline to be refined")
     return layer.basis

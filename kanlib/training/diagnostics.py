@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from kanlib.data.datasets import Images, Split
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.nn.bases import BSpline
-from kanlib.nn.grids import coverage
+from kanlib.nn.grids import Layer, coverage
 from kanlib.nn.hooks import watch
 from kanlib.nn.linear import KANLinear
 from kanlib.nn.rational import RationalLinear
@@ -66,7 +66,7 @@ def coverage_array(model: Autoencoder, images: Images) -> NDArray[np.generic]:
         (layers, 3): fractions inside, fading and outside (``kanlib.coverage``) of the numbers that
         enter each KAN layer of B-splines, first to last; no rows where the model has none.
     """
-    layers = (m for m in model.modules() if isinstance(m, KANLinear))
+    layers = (m for m in model.modules() if isinstance(m, Layer))
     if not any(isinstance(layer.basis, BSpline) for layer in layers):
         return np.empty((0, 3))
     met = coverage(model, images.train.images[:1000])

@@ -15,8 +15,7 @@ from tqdm.auto import tqdm
 from kanlib.data.datasets import Images
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.models.pca import PCA
-from kanlib.nn.grids import refine_model
-from kanlib.nn.linear import KANLinear
+from kanlib.nn.grids import Layer, refine_model
 from kanlib.training.config import TrainingConfig
 from kanlib.training.cpu import compiler
 from kanlib.training.evaluation import check_images, reconstruction_error, reconstruction_loss
@@ -76,7 +75,7 @@ def train(
             ``config.refine`` is set and the model has no KAN layer.
     """
     check_images(model, images)
-    if config.refine and not any(isinstance(layer, KANLinear) for layer in model.modules()):
+    if config.refine and not any(isinstance(layer, Layer) for layer in model.modules()):
         raise ValueError(f"refine={config.refine!r} must be None for a model without a KAN layer")
     history = History()
     start = time.perf_counter()

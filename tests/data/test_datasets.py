@@ -209,7 +209,7 @@ def test_an_unknown_name_lists_the_places_looked_at(tmp_path):
         with pytest.raises(FileNotFoundError) as caught:
             load_images(name, tmp_path)
         assert f"{tmp_path}/{name}/train/<class>/" in str(caught.value)
-        assert "digits, mnist, cifar10, svhn" in str(caught.value)
+        assert "digits, mnist, fashion-mnist, cifar10, svhn" in str(caught.value)
     with pytest.raises(FileNotFoundError, match=r"dataset='cats' .*\n.*KANLIB_DATA"):
         load_images("cats")
 

@@ -24,15 +24,17 @@ def pixels_and_labels(split: str) -> tuple[np.ndarray, np.ndarray]:
     return draw.integers(0, 256, (count, 28, 28), dtype=np.uint8), np.arange(count, dtype=np.uint8)
 
 
-def write_mnist(root: Path, splits: tuple[str, ...] = ("train", "test")) -> None:
+def write_mnist(
+    root: Path, splits: tuple[str, ...] = ("train", "test"), kind: str = "MNIST"
+) -> None:
     """root/MNIST/raw/*-ubyte, in the IDX format: magic number, sizes, bytes."""
-    raw = root / "MNIST" / "raw"
+    raw = root / kind / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     for split in splits:
         stem = {"train": "train", "test": "t10k"}[split]
-        for kind, array in zip(("images", "labels"), pixels_and_labels(split), strict=True):
+        for what, array in zip(("images", "labels"), pixels_and_labels(split), strict=True):
             header = np.array([0x800 + array.ndim, *array.shape], dtype=">i4").tobytes()
-            file = raw / f"{stem}-{kind}-idx{array.ndim}-ubyte"
+            file = raw / f"{stem}-{what}-idx{array.ndim}-ubyte"
             file.write_bytes(header + array.tobytes())
 
 
@@ -62,14 +64,30 @@ def forbid_download(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(torchvision.datasets, name, dataset)
 
 
-def assert_is_the_small_mnist(images: Images) -> None:
+CLOTHES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+
+
+def assert_is_the_small_mnist(images: Images, classes: tuple[str, ...] = tuple("0123456789")):
     for split, of in (("train", images.train), ("test", images.test)):
         pixels, labels = pixels_and_labels(split)
         expected = pixels[:, None].astype(np.float32) / 127.5 - 1
         np.testing.assert_allclose(of.images, expected, rtol=0, atol=1e-6)
         assert of.labels.tolist() == labels.tolist()
         assert of.labels.dtype == torch.int64
-    assert images.classes == tuple("0123456789")
+    assert images.classes == classes
+
+
+def test_fashion_mnist_is_read_in_the_same_way_with_the_names_of_clothes(tmp_path, monkeypatch):
+    expect_counts(monkeypatch, "fashion-mnist", (COUNTS["train"], COUNTS["test"]))
+    write_mnist(tmp_path)  # whose files are not taken for it
+    forbid_download(monkeypatch, "FashionMNIST")
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path}/FashionMNIST/raw/"):
+        load_images("fashion-mnist", tmp_path)
+    write_mnist(tmp_path, kind="FashionMNIST")
+    assert_is_the_small_mnist(load_images("fashion-mnist", tmp_path), CLOTHES)
 
 
 def test_mnist_is_read_from_an_earlier_download_or_from_the_root(tmp_path, own_cache):
@@ -223,6 +241,18 @@ def test_the_real_mnist_has_its_known_mean_and_counts(monkeypatch):
     assert images.train.images.std().item() / 2 == pytest.approx(0.3081, abs=1e-4)
     ones = [int((split.labels == 1).sum()) for split in (images.train, images.test)]
     assert ones == [6742, 1135]
+
+
+@real("FashionMNIST")
+def test_the_real_fashion_mnist_has_its_known_mean_and_counts():
+    images = load_images("fashion-mnist", REAL_DATA)
+    assert images.train.images.shape == (60_000, 1, 28, 28)
+    assert images.test.images.shape == (10_000, 1, 28, 28)
+    assert images.classes == CLOTHES
+    assert (images.train.images.mean() + 1).item() / 2 == pytest.approx(0.2860, abs=1e-4)
+    assert images.train.images.std().item() / 2 == pytest.approx(0.3530, abs=1e-4)
+    for split, count in ((images.train, 6_000), (images.test, 1_000)):
+        assert split.labels.bincount().tolist() == [count] * 10
 
 
 @real("svhn-test10k")

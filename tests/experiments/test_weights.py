@@ -29,6 +29,8 @@ RUNS = [
     Run(bottleneck=3, refine="finer", layer_norm=True),
     Run(bottleneck=3, refine="finer"),
     Run(model="kan-pure", bottleneck=3, refine="longer", output="tanh"),
+    Run(model="kan-conv", bottleneck=3, basis="chebyshev", match_parameters=True),
+    Run(model="kan-conv", bottleneck=3, refine="longer", separate_scale=False),
     Run(model="conv", bottleneck=3, match_parameters=True, output="linear"),
 ]
 

@@ -8,9 +8,9 @@ import torch
 
 from kanlib import MODELS, BSpline, KANLinear, build_model, count_parameters
 from kanlib.models.autoencoder import match_parameters
-from kanlib.models.conv import conv
+from kanlib.models.conv import conv, kan_conv
 from kanlib.models.dense import kan, kan_pure, mlp
-from kanlib.nn import SplineActivation
+from kanlib.nn import KANConv2d, KANConvTranspose2d, SplineActivation
 
 MNIST, COLOUR = (1, 28, 28), (3, 32, 32)
 
@@ -50,6 +50,11 @@ def dense(inputs: int, outputs: int) -> int:
         (lambda: conv(COLOUR, 32, dataset="svhn"), convolutions(3, 16, 8, 2)),
         (lambda: conv(COLOUR, 64, dataset="svhn-test10k"), convolutions(3, 64, 8, 4)),
         (lambda: conv(MNIST, 9, width=2.0), convolutions(1, 16, 8, 1)),
+        (lambda: kan_conv(MNIST, 9), 10 * 2 * 9 * (1 * 8 + 8 * 4 + 4 * 1)),
+        (
+            lambda: kan_conv(COLOUR, 64, dataset="svhn", separate_scale=False, basis=BSpline(9)),
+            13 * 2 * 9 * (3 * 64 + 64 * 8 + 8 * 4),
+        ),
         # 28 -> 14 -> 7 -> 4: a last map of 8 x 4 x 4, dense to the code and back
         (
             lambda: conv(MNIST, 10),
@@ -72,15 +77,16 @@ def test_parameters_are_counted_in_closed_form(model, expected):
         (COLOUR, 64, (4, 4, 4)),
     ],
 )
-def test_the_published_convolutions_have_the_published_codes(shape, bottleneck, latent):
-    model = conv(shape, bottleneck)
-    images = torch.rand(2, *shape)
+@pytest.mark.parametrize("build", [conv, kan_conv])
+def test_the_published_convolutions_have_the_published_codes(build, shape, bottleneck, latent):
+    model = build(shape, bottleneck)
+    images = torch.randn(64, *shape)
     assert isinstance(model.encoder, torch.nn.Sequential)
     last_map = model.encoder[:-1](images)  # all but the flattening
-    assert last_map.shape == (2, *latent)
+    assert last_map.shape == (64, *latent)
     assert not any(isinstance(module, torch.nn.Linear) for module in model.modules())
     codes = model.encode(images)
-    assert codes.shape == (2, bottleneck)
+    assert codes.shape == (64, bottleneck)
     assert codes.min() < 0  # no activation on the code
     assert model(images).shape == images.shape
 
@@ -93,6 +99,7 @@ BUILDERS = {
     "mlp": mlp,
     "conv": conv,
     "wide conv": lambda shape, size: conv(shape, size, 1.5),
+    "kan_conv": kan_conv,
     "conv for svhn": lambda shape, size: conv(shape, size, dataset="svhn"),
 }
 
@@ -135,6 +142,35 @@ def test_at_height_1_the_convolutions_are_those_of_one_dimension(channels, lengt
     torch.testing.assert_close(model.encode(windows[:, :, None]), codes)
     expected = decoder(codes)[..., :length]
     torch.testing.assert_close(model(windows[:, :, None])[:, :, 0], expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "bottleneck"), [(MNIST, 9), (MNIST, 18), (MNIST, 4), (COLOUR, 48)]
+)
+def test_a_kan_convolution_whose_edges_are_lines_is_the_cnn_without_its_biases(shape, bottleneck):
+    nn, cnn = torch.nn, conv(shape, bottleneck)
+    kan_cnn = kan_conv(shape, bottleneck, base="identity", init_noise=0.0)
+    layers = [m for m in cnn.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    kans = [m for m in kan_cnn.modules() if isinstance(m, KANConv2d | KANConvTranspose2d)]
+    assert [type(layer) for layer in kans] == [KANConv2d] * 3 + [KANConvTranspose2d] * 3
+    for layer, other in zip(kans, layers, strict=True):
+        weight = layer.weight.detach()[:, 0].unflatten(1, (layer.in_channels, 3, 3))
+        other.weight.data = weight if isinstance(other, nn.Conv2d) else weight.transpose(0, 1)
+        nn.init.zeros_(other.bias)
+    encoder, decoder = (
+        nn.Sequential(*(part for part in half.children() if not isinstance(part, nn.ReLU)))
+        for half in (cnn.encoder, cnn.decoder)
+    )
+    images = torch.rand(3, *shape) * 2 - 1
+    torch.testing.assert_close(kan_cnn.encode(images), encoder(images))
+    torch.testing.assert_close(kan_cnn(images), decoder(encoder(images)))
+
+
+def test_windows_go_through_convolutions_along_their_width_alone():
+    model = kan_conv((2, 1, 24), 4)
+    layers = [m for m in model.modules() if isinstance(m, KANConv2d | KANConvTranspose2d)]
+    assert [layer.kernel_size for layer in layers] == [(1, 3)] * 6
+    assert [layer.stride for layer in layers] == [(1, 2)] * 6
 
 
 def test_the_papers_model_is_kan_relu_dense_and_back():
