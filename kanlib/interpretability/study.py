@@ -42,7 +42,9 @@ from kanlib.interpretability.formulas import edge_formulas
 from kanlib.interpretability.moments import Moments, moments, visit
 from kanlib.interpretability.pictures import edge_pictures
 from kanlib.models.autoencoder import Autoencoder
+from kanlib.nn.conv import KANConv
 from kanlib.nn.linear import KANLinear
+from kanlib.nn.rational import RationalActivation, RationalLinear
 from kanlib.training.evaluation import apply, reconstruction_error
 
 PARTS = ("", "encoder", "decoder")
@@ -63,8 +65,8 @@ def analysis_of(run: Run, images: Images, results_dir: str | Path) -> Analysis:
         results_dir: folder that holds runs/ and interpretability/; made if missing.
 
     Raises:
-        ValueError: ``images`` are another data set; or a file there is damaged, of other data or
-            of another run.
+        ValueError: ``images`` are another data set; the model has layers that are not measured
+            (see ``check_measurable``); or a file there is damaged, of other data or of another run.
         TrainingDiverged: see ``kanlib.experiments.execute``.
     """
     if images.name != run.dataset:
@@ -75,6 +77,7 @@ def analysis_of(run: Run, images: Images, results_dir: str | Path) -> Analysis:
         if analysis.data_fingerprint != images.fingerprint:
             raise ValueError(f"{path} is of other data than images={images.name!r}; {CURE}")
         return analysis
+    check_measurable(run.build_model(images.shape))  # before it is trained
     analysis, arrays = analyse(run, _trained(run, images, results_dir), images)
     return save_analysis(analysis, results_dir, arrays)
 
@@ -116,6 +119,21 @@ def _trained(run: Run, images: Images, results_dir: str | Path) -> Autoencoder:
     return load(record) if has_weights(record) else execute(run, images).model
 
 
+def check_measurable(model: nn.Module) -> None:
+    """Refuse models whose functions the measures would mistake for others, or leave out.
+
+    Raises:
+        ValueError: a layer is a KAN convolution, or has rational functions or a layer norm.
+    """
+    for name, layer in model.named_modules():
+        unknown = isinstance(layer, KANConv | RationalLinear | RationalActivation)
+        if unknown or (isinstance(layer, KANLinear) and layer.norm is not None):
+            raise ValueError(
+                f"model: {name} ({type(layer).__name__}) cannot be measured; KAN convolutions, "
+                "rational functions and layer norms are not understood here"
+            )
+
+
 def analyse(run: Run, model: Autoencoder, images: Images) -> tuple[Analysis, Arrays]:
     """Measure a trained model: fitted on the training images, scored on the test images.
 
@@ -128,6 +146,7 @@ def analyse(run: Run, model: Autoencoder, images: Images) -> tuple[Analysis, Arr
         The analysis, and arrays: ``codes`` (at most 1000, D) of the first test images; of KANs
         also what ``kanlib.interpretability.pictures.edge_pictures`` returns.
     """
+    check_measurable(model)
     seen = moments(model, images.train.images)
     scores = _scores(model, seen)
     kan = {n: layer for n, layer in model.named_modules() if isinstance(layer, KANLinear)}

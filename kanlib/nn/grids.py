@@ -63,7 +63,8 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
 
     def count(name: str, layer: Any, x: Tensor) -> None:
         """Add the counts of one call."""
-        met = x if layer.norm is None else layer.norm(x)
+        norm = getattr(layer, "norm", None)  # convolutions have none
+        met = x if norm is None else norm(x)
         counts[name] = counts.get(name, 0) + _count(layer.basis, met)
 
     with torch.inference_mode(), watch(layers, count):

@@ -119,3 +119,15 @@ def test_files_of_other_data_are_not_taken_for_theirs(few_digits, runs, tmp_path
 
 def test_analyses_can_be_read_again(found, folder):
     assert [load_analysis(analysis.run, folder) for analysis in found] == found
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"model": "kan-conv"}, {"basis": "rational"}, {"layer_norm": True}],
+    ids=lambda parameters: next(iter(parameters)),
+)
+def test_layers_that_are_not_understood_are_refused_before_training(
+    few_digits, tmp_path, parameters
+):
+    with pytest.raises(ValueError, match="cannot be measured"):
+        analysis_of(Run(epochs=10**6, **parameters), few_digits, tmp_path)
