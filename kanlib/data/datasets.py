@@ -13,11 +13,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from kanlib.data.cache import Cached, array_hash, read_cached, write_cached
@@ -142,7 +139,7 @@ def load_images(
         ModuleNotFoundError: aeon is not installed.
         ValueError: the data are corrupt, incomplete or of mixed shapes. The message says where.
     """
-    if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
+    if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"dataset={name!r} must be the name of a data set, not a path; see root")
     root = root or os.environ.get("KANLIB_DATA")
     cache = Path(cache or _user_cache())
@@ -150,13 +147,8 @@ def load_images(
     folder = cache / "decoded" / f"{name}-{source.key[:16]}" if source.key else None
     cached = read_cached(folder) if folder else None
     arrays, classes, hashes = cached or _decode(name, source, folder)
-    return Images(
-        name,
-        _to_split(arrays["train_images"], arrays["train_labels"]),
-        _to_split(arrays["test_images"], arrays["test_labels"]),
-        classes,
-        hashlib.sha256("".join(hashes.values()).encode()).hexdigest(),
-    )
+    fingerprint = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
+    return Images(name, _split(arrays, "train"), _split(arrays, "test"), classes, fingerprint)
 
 
 def _user_cache() -> Path:
@@ -177,7 +169,7 @@ def _find(name: str, root: Path | None, cache: Path) -> Source:
     source = source or find_folder(name, root, looked)
     if source is None and isinstance(entry, Torchvision):
         source = entry.find(root, cache / "downloads" / name, looked)
-    if source:
+    if source is not None:
         return source
     remedy = "connect to the network once to download it"
     if entry is None:
@@ -219,16 +211,12 @@ def _check(arrays: Arrays, classes: tuple[str, ...]) -> None:
     shape = arrays["train_images"].shape[1:]
     for split in ("train", "test"):
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-        if images.shape[1:] != shape or images.ndim != 4 or images.dtype not in ("u1", "f4"):
+        if images.shape[1:] != shape or images.dtype not in ("u1", "f4"):
             raise ValueError(
-                f"{split}_images of shape {images.shape} and {images.dtype} must be (N, C, H, W) "
-                f"and uint8 or float32; train_images have the shape {shape}"
+                f"{split}_images of shape {images.shape} and {images.dtype} must be uint8 or "
+                f"float32; train_images have the shape {shape}"
             )
-        if labels.shape != images.shape[:1] or labels.dtype != np.int64 or not len(labels):
-            raise ValueError(
-                f"{split}_labels of shape {labels.shape} and {labels.dtype} must be int64, one for "
-                f"each of the {len(images)} images, and not empty"
-            )
+        _split(arrays, split)  # refuses what is no split
         if labels.min() < 0 or labels.max() >= len(classes):
             raise ValueError(
                 f"{split}_labels from {labels.min()} to {labels.max()} must be from 0 to "
@@ -236,8 +224,8 @@ def _check(arrays: Arrays, classes: tuple[str, ...]) -> None:
             )
 
 
-def _to_split(images: NDArray[Any], labels: NDArray[np.int64]) -> Split:
-    pixels = torch.from_numpy(images)
+def _split(arrays: Arrays, name: str) -> Split:
+    pixels = torch.from_numpy(arrays[f"{name}_images"])
     if pixels.dtype == torch.uint8:
         pixels = pixels.float().div_(127.5).sub_(1)
-    return Split(pixels, torch.from_numpy(labels))
+    return Split(pixels, torch.from_numpy(arrays[f"{name}_labels"]))

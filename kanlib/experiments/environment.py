@@ -44,16 +44,8 @@ class Environment(Checked):
     passes: Passes = "eager"  # older records do not name it
 
 
-def environment(
-    device: torch.device | str, products: Products = "default", passes: Passes = "eager"
-) -> Environment:
-    """The environment of this process; its commit is that of the first call.
-
-    Args:
-        device: that the run used.
-        products: what ``kanlib.training.cpu.fast_products`` yielded.
-        passes: what ``kanlib.training.cpu.passes_of`` returned.
-    """
+def environment(device: torch.device | str) -> Environment:
+    """The environment of this process on a device; its commit is that of the first call."""
     commit, dirty = checkout()
     return Environment(
         kanlib=kanlib.__version__,
@@ -64,13 +56,8 @@ def environment(
         platform=f"{platform.system()} {platform.machine()}",
         device=device_name(device),
         threads=torch.get_num_threads(),
-        products=products,
-        malloc={
-            name: value
-            for name, value in os.environ.items()
-            if name.startswith("MALLOC_") or name in MALLOC
-        },
-        passes=passes,
+        products="default",
+        malloc={n: v for n, v in os.environ.items() if n.startswith("MALLOC_") or n in MALLOC},
     )
 
 

@@ -27,10 +27,8 @@ def read_parameters(
 
     Raises:
         ValueError: there is a name that is not a parameter; suggests the one that was meant.
-        TypeError: a value has another type, or ``known`` has no types.
+        TypeError: a value has another type.
     """
-    if not isinstance(known, Mapping):
-        raise TypeError(f"known={known!r} must map each parameter's name to its type")
     before = set(before)
     for name, kind in known.items():
         if not isinstance(namespace[name], kind):

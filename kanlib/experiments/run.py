@@ -177,11 +177,6 @@ def _defaults(basis: str) -> dict[str, Any]:
     """
     plain: Any = BASES[basis]()
     own = {field.name: getattr(plain, field.name) for field in dataclasses.fields(plain)}
-    for name in own:
-        if name not in _BASIS_PARAMETERS:
-            raise ValueError(
-                f"basis={basis!r} has a parameter {name!r}, for which Run has no field"
-            )
     if "grid_range" in own:
         low, high = own["grid_range"]
         if low != -high:

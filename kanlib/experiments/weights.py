@@ -69,8 +69,6 @@ def _unpack(path: Path, content: bytes) -> Autoencoder:
     try:
         tensors = unpack(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        if _ORIGIN not in header.get("__metadata__", {}):
-            raise ValueError("it does not say of which run")
         origin = json.loads(header["__metadata__"][_ORIGIN])
         run = Run(**origin["run"])
         model = run.build_model(tuple(origin["shape"]))

@@ -18,7 +18,8 @@ from kanlib.interpretability.moments import (
     scaled,
 )
 from kanlib.models.autoencoder import Autoencoder
-from kanlib.nn.linear import KANLinear, scaled_weight
+from kanlib.nn.features import scaled_weight
+from kanlib.nn.linear import KANLinear
 
 DEGREES = {0: "constant", 1: "line", 2: "quadratic", 3: "cubic"}
 

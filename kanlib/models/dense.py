@@ -9,11 +9,12 @@ the two differ, the docstring says which is followed.
 import itertools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Unpack
 
 from torch import nn
 
-from kanlib.models.autoencoder import Autoencoder, Shape, check_architecture
+from kanlib.models.autoencoder import Autoencoder, Shape, check_bottleneck
 from kanlib.nn.activation import SplineActivation
 from kanlib.nn.linear import KANLinear, LayerOptions
 
@@ -37,22 +38,8 @@ def kan(
         separate_scale: as in ``KANLinear``; True reproduces the paper.
         options: basis, base and init_noise of ``KANLinear``.
     """
-    hidden = check_architecture(shape, bottleneck, hidden)
-    pixels = math.prod(shape)
-    return Autoencoder(
-        nn.Sequential(
-            nn.Flatten(),
-            KANLinear(pixels, hidden, separate_scale=separate_scale, **options),
-            nn.ReLU(),
-            nn.Linear(hidden, bottleneck),
-        ),
-        nn.Sequential(
-            nn.Linear(bottleneck, hidden),
-            nn.ReLU(),
-            KANLinear(hidden, pixels, separate_scale=separate_scale, **options),
-            nn.Unflatten(1, shape),
-        ),
-    )
+    layer = partial(KANLinear, separate_scale=separate_scale, **options)
+    return _mirrored(shape, bottleneck, hidden, layer, lambda width: nn.ReLU())
 
 
 def kan_pure(
@@ -75,7 +62,7 @@ def kan_pure(
         separate_scale: as in ``KANLinear``; True reproduces the paper.
         options: basis, base and init_noise of ``KANLinear``.
     """
-    check_architecture(shape, bottleneck, hidden)
+    check_bottleneck(shape, bottleneck)
     pixels = math.prod(shape)
     widths = [pixels, bottleneck] if hidden is None else [pixels, hidden, bottleneck]
 
@@ -96,7 +83,7 @@ def mlp(
     shape: Shape,
     bottleneck: int,
     hidden: int | None = None,
-    activation: Callable[[int], nn.Module] | None = None,
+    activation: Callable[[int], nn.Module] = lambda width: nn.ReLU(),
 ) -> Autoencoder:
     """``kan`` with a dense layer in the place of each KAN layer.
 
@@ -104,26 +91,10 @@ def mlp(
         shape: (C, H, W) of the images.
         bottleneck: size of the code, 1 to C H W.
         hidden: width of the hidden layers; the bottleneck's, as in ``kan`` (None).
-        activation: width -> activation of a hidden layer; ReLU (None). With ``SplineActivation``
+        activation: width -> activation of a hidden layer. With ``SplineActivation``
             the nodes carry what the edges of a KAN carry.
     """
-    hidden = check_architecture(shape, bottleneck, hidden)
-    pixels = math.prod(shape)
-    activation = activation or (lambda width: nn.ReLU())
-    return Autoencoder(
-        nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(pixels, hidden),
-            activation(hidden),
-            nn.Linear(hidden, bottleneck),
-        ),
-        nn.Sequential(
-            nn.Linear(bottleneck, hidden),
-            activation(hidden),
-            nn.Linear(hidden, pixels),
-            nn.Unflatten(1, shape),
-        ),
-    )
+    return _mirrored(shape, bottleneck, hidden, nn.Linear, activation)
 
 
 def spline_mlp(
@@ -141,3 +112,20 @@ def spline_mlp(
         options: basis, base and init_noise of ``SplineActivation``.
     """
     return mlp(shape, bottleneck, hidden, lambda width: SplineActivation(width, **options))
+
+
+def _mirrored(
+    shape: Shape,
+    bottleneck: int,
+    hidden: int | None,
+    layer: Callable[[int, int], nn.Module],
+    activation: Callable[[int], nn.Module],
+) -> Autoencoder:
+    """Layer, activation, dense | dense, activation, layer."""
+    check_bottleneck(shape, bottleneck)
+    pixels, hidden = math.prod(shape), bottleneck if hidden is None else hidden
+    to_code = [layer(pixels, hidden), activation(hidden), nn.Linear(hidden, bottleneck)]
+    from_code = [nn.Linear(bottleneck, hidden), activation(hidden), layer(hidden, pixels)]
+    return Autoencoder(
+        nn.Sequential(nn.Flatten(), *to_code), nn.Sequential(*from_code, nn.Unflatten(1, shape))
+    )

@@ -5,8 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from kanlib.models import autoencoder
-from kanlib.models.autoencoder import Autoencoder, Shape
+from kanlib.models.autoencoder import Autoencoder, Shape, check_bottleneck
 
 
 class PCA(Autoencoder):
@@ -21,7 +20,7 @@ class PCA(Autoencoder):
     """
 
     def __init__(self, shape: Shape, bottleneck: int) -> None:
-        autoencoder.check_architecture(shape, bottleneck, None)
+        check_bottleneck(shape, bottleneck)
         super().__init__(nn.Identity(), nn.Identity())
         self.shape = shape
         pixels = math.prod(shape)
@@ -32,21 +31,11 @@ class PCA(Autoencoder):
         """Fit to training images (N, C, H, W), N >= bottleneck, by scikit-learn's exact solver.
 
         Raises:
-            ValueError: too few images, or images of another shape or of integers.
+            ValueError: too few images.
         """
         from sklearn.decomposition import PCA as SklearnPCA
 
         bottleneck, pixels = self.components.shape
-        if images.shape[1:] != self.shape or not images.is_floating_point():
-            raise ValueError(
-                f"PCA: images of shape {tuple(images.shape)} and {images.dtype} must be "
-                f"(N, {', '.join(map(str, self.shape))}) and floating point"
-            )
-        if len(images) < bottleneck:
-            raise ValueError(
-                f"PCA: bottleneck={bottleneck} must not exceed the number of training images, "
-                f"{len(images)}"
-            )
         solver = "covariance_eigh" if len(images) >= pixels else "full"
         fitted = SklearnPCA(bottleneck, svd_solver=solver).fit(images.flatten(1).cpu().numpy())
         self.components.copy_(torch.from_numpy(fitted.components_))

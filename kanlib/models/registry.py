@@ -128,8 +128,6 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     if name not in MODELS:
         raise ValueError(f"model={name!r} must be one of {', '.join(MODELS)}")
     spec, matched = MODELS[name], options.get("match_parameters", False)
-    if type(matched) is not bool:
-        raise ValueError(f"match_parameters={matched!r} must be True or False")
     allowed = spec.options | {"dataset"}
     if matched and spec.sized:  # the size follows, from a KAN with scales or without
         allowed = (allowed - spec.sized(1).keys()) | {"match_parameters", "separate_scale"}

@@ -3,12 +3,11 @@
 from kanlib.nn.activation import SplineActivation
 from kanlib.nn.bases import BASES, Basis, BSpline, Chebyshev, GaussianRBF
 from kanlib.nn.efficient_kan import from_efficient_kan
-from kanlib.nn.grids import REFINEMENTS, Coverage, Refinement, coverage, refine, refine_model
+from kanlib.nn.grids import Coverage, Refinement, coverage, refine, refine_model
 from kanlib.nn.linear import KANLinear
 
 __all__ = [
     "BASES",
-    "REFINEMENTS",
     "BSpline",
     "Basis",
     "Chebyshev",

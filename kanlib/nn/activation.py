@@ -37,19 +37,11 @@ class SplineActivation(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes("SplineActivation", features=features)
-        check_functions("SplineActivation", basis, base, init_noise)
+        check_functions("SplineActivation", basis, base)
         self.basis = basis
         self.base = base
-        self.init_noise = init_noise
-        self.weight = nn.Parameter(torch.empty(1 + basis.size, features))
-        self.reset_parameters()
-
-    @torch.no_grad()
-    def reset_parameters(self) -> None:
-        """Draw new weights from torch's global generator."""
-        self.weight[0] = 1
-        shape = self.weight.shape[1:]
-        self.weight[1:] = noisy_coefficients(self.basis, self.init_noise, shape, self.weight.device)
+        noise = noisy_coefficients(basis, init_noise, (features,), torch.get_default_device())
+        self.weight = nn.Parameter(torch.cat([torch.ones(1, features), noise]))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, I) -> (N, I).

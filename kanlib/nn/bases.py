@@ -8,7 +8,6 @@ the members of ``Basis``, and one line in ``BASES``.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Literal, Protocol, TypeGuard
 
 import torch
@@ -231,14 +230,12 @@ def check_sizes(owner: str, **sizes: object) -> None:
             raise ValueError(f"{owner}: {name}={value!r} must be an integer >= 1")
 
 
-def check_functions(owner: str, basis: object, base: object, init_noise: object) -> None:
+def check_functions(owner: str, basis: object, base: object) -> None:
     """Refuse arguments of the layer ``owner`` that do not describe learned functions."""
     if not _is_size(getattr(basis, "size", None)):
         raise ValueError(f"{owner}: basis={basis!r} must be a basis, such as BSpline()")
     if not isinstance(base, str) or base not in BASE_FUNCTIONS:
         raise ValueError(f"{owner}: base={base!r} must be one of {sorted(BASE_FUNCTIONS)}")
-    if not isinstance(init_noise, Real) or not 0 <= float(init_noise) < math.inf:
-        raise ValueError(f"{owner}: init_noise={init_noise!r} must be finite and >= 0")
 
 
 def _check_grid(owner: str, grid_size: object, grid_range: Any, least: int) -> None:

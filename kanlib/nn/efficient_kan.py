@@ -54,39 +54,25 @@ def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> 
 
 def _check_tensors(state_dict: Mapping[str, Tensor]) -> None:
     """Refuse anything but the tensors of one layer, with shapes that fit each other."""
-    known = {"base_weight", "spline_weight", "grid", "spline_scaler"}
-    missing, unknown = known - {"spline_scaler"} - set(state_dict), set(state_dict) - known
-    if missing or unknown:
+    required = {"base_weight", "spline_weight", "grid"}
+    if not required <= set(state_dict) <= required | {"spline_scaler"}:
         raise ValueError(
-            f"from_efficient_kan: state_dict lacks {sorted(missing)} and has the unknown names "
-            f"{sorted(unknown)}; it must hold {sorted(known)} of one layer (spline_scaler is "
-            "optional)"
+            f"from_efficient_kan: state_dict has {sorted(state_dict)}; it must hold "
+            f"{sorted(required)} of one layer, and may hold spline_scaler"
         )
-    weight, grid = state_dict["spline_weight"], state_dict["grid"]
-    if weight.ndim != 3 or grid.ndim != 2 or 0 in weight.shape:
+    shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
+    (outputs, inputs, size), (_, knots) = (  # nonsense in the place of what has other axes
+        shape if len(shape) == axes else (0,) * axes
+        for shape, axes in ((shapes["spline_weight"], 3), (shapes["grid"], 2))
+    )
+    fitting = {"base_weight": (outputs, inputs), "spline_weight": (outputs, inputs, size)}
+    fitting |= {"spline_scaler": (outputs, inputs), "grid": (inputs, knots)}
+    order = knots - 1 - size
+    if 0 in (outputs, inputs) or not 1 <= order < size or shapes != {n: fitting[n] for n in shapes}:
         raise ValueError(
-            f"from_efficient_kan: spline_weight has shape {tuple(weight.shape)} and grid "
-            f"{tuple(grid.shape)}; they must be (O, I, G + k) and (I, G + 2k + 1), O and I >= 1"
+            f"from_efficient_kan: state_dict has shapes {shapes}; they must be base_weight and "
+            "spline_scaler (O, I), spline_weight (O, I, G + k), grid (I, G + 2k + 1), G and k >= 1"
         )
-    if not weight.is_floating_point():
-        raise ValueError(f"from_efficient_kan: spline_weight is {weight.dtype}, must be floating")
-    out_features, in_features, size = weight.shape
-    order = grid.shape[1] - 1 - size
-    if not 1 <= order < size:
-        raise ValueError(
-            f"from_efficient_kan: grid has {grid.shape[1]} knots a row, which is not G + 2k + 1 "
-            f"for the G + k = {size} functions of spline_weight"
-        )
-    for name, shape in (
-        ("base_weight", (out_features, in_features)),
-        ("grid", (in_features, size + order + 1)),
-        ("spline_scaler", (out_features, in_features)),
-    ):
-        if name in state_dict and tuple(state_dict[name].shape) != shape:
-            raise ValueError(
-                f"from_efficient_kan: {name} has shape {tuple(state_dict[name].shape)}, must be "
-                f"{shape} to fit spline_weight {tuple(weight.shape)}"
-            )
 
 
 def _uniform_basis(grid: Tensor, size: int, order: int) -> BSpline:

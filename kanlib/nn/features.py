@@ -50,11 +50,12 @@ def edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
         basis: of M functions.
         base: "silu", "identity" or "zero".
     """
-    if torch.compiler.is_compiling():
-        return _features(x, basis, base)
+    of_base = BASE_FUNCTIONS[base][0](x)
+    if torch.compiler.is_compiling():  # it needs no blocks and nothing written in place
+        return torch.cat([of_base.unsqueeze(1), basis.values(_exact(x)).to(x.dtype)], dim=1)
     rows, inputs = x.shape
     features = x.new_empty(rows, 1 + basis.size, inputs)
-    features[:, 0] = BASE_FUNCTIONS[base][0](x)
+    features[:, 0] = of_base
     for block in _row_blocks(x, basis):
         part, exact = features[block, 1:], _exact(x[block])
         if exact.dtype == x.dtype:
@@ -62,12 +63,6 @@ def edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
         else:
             part.copy_(basis.values(exact))
     return features
-
-
-def _features(x: Tensor, basis: Basis, base: str) -> Tensor:
-    """``edge_features`` for torch's compiler: it needs no blocks and nothing written in place."""
-    values = basis.values(_exact(x)).to(x.dtype)
-    return torch.cat([BASE_FUNCTIONS[base][0](x).unsqueeze(1), values], dim=1)
 
 
 def _exact(x: Tensor) -> Tensor:
@@ -91,11 +86,26 @@ def _output_blocks(weight: Tensor) -> list[slice]:
     return [slice(start, min(start + step, outputs)) for start in range(0, outputs, step)]
 
 
+def scaled_weight(weight: Tensor, scale: Tensor | None) -> Tensor:
+    """The weight of a layer with the scale of its splines multiplied in.
+
+    Args:
+        weight: (O, 1 + M, I), as in ``KANLinear``.
+        scale: (O, I), or None for a layer without one.
+
+    Returns:
+        (O, 1 + M, I); ``weight`` itself if there is no scale. Twice differentiable.
+    """
+    if scale is None:
+        return weight
+    return torch.cat([weight[:, :1], weight[:, 1:] * scale.unsqueeze(1)], dim=1)
+
+
 def _matrix(weight: Tensor, scale: Tensor, block: slice) -> Tensor:
     """The scaled weight of a block of outputs as a matrix: (outputs of the block, (1 + M) I)."""
     rows = weight[block]
-    if torch.compiler.is_compiling():  # see _features
-        return torch.cat([rows[:, :1], rows[:, 1:] * scale[block].unsqueeze(1)], dim=1).flatten(1)
+    if torch.compiler.is_compiling():  # see ``edge_features``
+        return scaled_weight(rows, scale[block]).flatten(1)
     scaled = torch.empty_like(rows)
     scaled[:, 0] = rows[:, 0]
     torch.mul(rows[:, 1:], scale[block].unsqueeze(1), out=scaled[:, 1:])
@@ -163,9 +173,11 @@ def _weight_gradients(
     of_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
     of_scale = torch.zeros_like(scale)
     for block in _output_blocks(weight):
-        part = of_weight[block]
+        part = of_weight[block]  # first the gradient of the scaled weight
         torch.mm(grad[:, block].T, inputs, out=part.flatten(1))
-        _unscale(part, weight[block], scale[block], of_scale[block])
+        for m in range(1, weight.shape[1]):  # one by one: no temporary is as large as the weight
+            of_scale[block].addcmul_(part[:, m], weight[block, m])
+        part[:, 1:].mul_(scale[block].unsqueeze(1))
     return of_weight, of_scale
 
 
@@ -191,14 +203,6 @@ def _once(found: Tensor | None, *sources: Tensor) -> Tensor | None:
     if found is None or torch.compiler.is_compiling() or not torch.is_grad_enabled():
         return found
     return _Once.apply(found, *sources)
-
-
-def _unscale(grad: Tensor, weight: Tensor, scale: Tensor, grad_scale: Tensor) -> None:
-    """Turn the gradient of the scaled weight into that of the weight; add up that of the scale."""
-    coefficients, grad_coefficients = weight[:, 1:], grad[:, 1:]
-    for m in range(coefficients.shape[1]):  # one by one: no temporary is as large as the weight
-        grad_scale.addcmul_(grad_coefficients[:, m], coefficients[:, m])
-    grad_coefficients.mul_(scale.unsqueeze(1))
 
 
 def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:

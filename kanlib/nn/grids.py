@@ -5,6 +5,7 @@ get there depends on the data. ``coverage`` counts them, and ``refine`` fits the
 or a finer grid.
 """
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -13,12 +14,11 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from kanlib.nn import splines
-from kanlib.nn.bases import Basis, BSpline
+from kanlib.nn.bases import BSpline
 from kanlib.nn.hooks import watch
 from kanlib.nn.linear import KANLinear
 
 Refinement = Literal["finer", "longer"]
-REFINEMENTS: tuple[Refinement, ...] = get_args(Refinement)
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,8 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
         that entered it. In the order of ``model.named_modules()``.
 
     Raises:
-        TypeError: ``model`` is not a module.
         ValueError: there is no such layer, or no number reached one.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"coverage: model={model!r} must be an nn.Module")
     layers = {
         name: layer
         for name, layer in model.named_modules()
@@ -104,14 +101,12 @@ def refine(
         A new layer of the same dtype and mode, on the same device, with the same scales.
 
     Raises:
-        TypeError: ``layer`` is not a ``KANLinear``, or has parametrizations.
+        TypeError: the layer has parametrizations.
         ValueError: the layer has another basis, or an argument is out of range.
     """
-    if not isinstance(layer, KANLinear) or is_parametrized(layer):
-        raise TypeError(f"refine: layer={layer!r} must be a KANLinear without parametrizations")
-    if not isinstance(layer.basis, BSpline):
-        raise ValueError(f"refine: basis={layer.basis} of the layer must be a BSpline")
-    old = layer.basis
+    if is_parametrized(layer):
+        raise TypeError(f"refine: layer={layer!r} must have no parametrizations")
+    old = _splines_of(layer)
     new = replace(old, grid_size=grid_size, grid_range=grid_range or old.grid_range)
     # On each interval k + 1 points determine the polynomial. Twice as many are taken.
     count = 2 * (new.spline_order + 1) * grid_size + 1
@@ -120,26 +115,14 @@ def refine(
     change = splines.fit_coefficients(
         new.values(points).squeeze(-1).T, old.values(points).squeeze(-1)
     )  # (M, M of the old)
-    refined: Any = nn.utils.skip_init(  # no draw from the global generator
-        KANLinear,
-        layer.in_features,
-        layer.out_features,
-        basis=new,
-        base=layer.base,
-        separate_scale=layer.spline_scale is not None,
-        init_noise=layer.init_noise,
-        device=layer.weight.device,
-        dtype=layer.weight.dtype,
-    )
-    with torch.no_grad():
-        coefficients = layer.weight[:, 1:].double()  # (O, M of the old, I)
-        refined.weight[:, 0] = layer.weight[:, 0]
-        refined.weight[:, 1:] = torch.einsum("mn,oni->omi", change.to(coefficients), coefficients)
-        if layer.spline_scale is not None:
-            refined.spline_scale.copy_(layer.spline_scale)
-    for made, given in zip(refined.parameters(), layer.parameters(), strict=True):
-        made.requires_grad_(given.requires_grad)
-    return refined.train(layer.training)
+    weight = layer.weight.detach()
+    coefficients = weight[:, 1:].double()  # (O, M of the old, I)
+    moved = torch.einsum("mn,oni->omi", change.to(coefficients), coefficients).to(weight)
+    refined = copy.deepcopy(layer)
+    refined.basis = new
+    refined.weight = nn.Parameter(torch.cat([weight[:, :1], moved], 1), layer.weight.requires_grad)
+    refined.zero_grad()
+    return refined
 
 
 def refine_model(model: nn.Module, how: Refinement) -> None:
@@ -155,25 +138,24 @@ def refine_model(model: nn.Module, how: Refinement) -> None:
     Raises:
         ValueError: ``how`` is neither, a layer has another basis, or ``model`` is a layer itself.
     """
-    if how not in REFINEMENTS:
-        raise ValueError(f"how={how!r} must be one of {', '.join(REFINEMENTS)}")
-    if isinstance(model, KANLinear):
-        raise ValueError(f"model={model} must have KAN layers in it; use refine() for one layer")
+    if how not in get_args(Refinement):
+        raise ValueError(f"how={how!r} must be one of {', '.join(get_args(Refinement))}")
     refined: dict[KANLinear, KANLinear] = {}  # a layer that is used twice must stay one layer
     for name, layer in list(model.named_modules(remove_duplicate=False)):
         if isinstance(layer, KANLinear):
             if layer not in refined:
-                refined[layer] = refine(layer, *_new_grid(layer.basis, how))
+                basis = _splines_of(layer)
+                grid = 2 * basis.grid_size, basis.grid_range
+                if how == "longer":
+                    grid = basis.grid_size + 2 * basis.spline_order, basis.support
+                refined[layer] = refine(layer, *grid)
             model.set_submodule(name, refined[layer])
 
 
-def _new_grid(basis: Basis, how: Refinement) -> tuple[int, tuple[float, float]]:
-    """The number of intervals of the new grid and its range."""
-    if not isinstance(basis, BSpline):
-        raise ValueError(f"refine_model: basis={basis} of a layer must be a BSpline")
-    if how == "finer":
-        return 2 * basis.grid_size, basis.grid_range
-    return basis.grid_size + 2 * basis.spline_order, basis.support
+def _splines_of(layer: KANLinear) -> BSpline:
+    if not isinstance(layer.basis, BSpline):
+        raise ValueError(f"basis={layer.basis} of the layer must be a BSpline to be refined")
+    return layer.basis
 
 
 def _count(basis: BSpline, x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ def watch(layers: Mapping[str, nn.Module], see: See) -> Iterator[None]:
         see: called with the name of a layer, the layer and its input.
     """
     hooks = [
-        layer.register_forward_pre_hook(_shown(name, see), with_kwargs=True)
+        layer.register_forward_pre_hook(partial(_show, see, name), with_kwargs=True)
         for name, layer in layers.items()
     ]
     # Code that was compiled before calls no hooks, so the model must run uncompiled. Without dynamo
@@ -34,5 +35,5 @@ def watch(layers: Mapping[str, nn.Module], see: See) -> Iterator[None]:
             hook.remove()
 
 
-def _shown(name: str, see: See) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
-    return lambda layer, args, kwargs: see(name, layer, *args, *kwargs.values())
+def _show(see: See, name: str, layer: nn.Module, args: Any, kwargs: Any) -> None:
+    see(name, layer, *args, *kwargs.values())

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from kanlib.nn.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
-from kanlib.nn.features import EdgeFeatures, ScaledProduct, as_weight
+from kanlib.nn.features import EdgeFeatures, ScaledProduct, as_weight, scaled_weight
 
 
 class LayerOptions(TypedDict, total=False):
@@ -78,11 +78,7 @@ class KANLinear(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes("KANLinear", in_features=in_features, out_features=out_features)
-        check_functions("KANLinear", basis, base, init_noise)
-        if type(separate_scale) is not bool:
-            raise ValueError(f"KANLinear: separate_scale={separate_scale!r} must be True or False")
-        if dtype is not None and not dtype.is_floating_point:
-            raise ValueError(f"KANLinear: dtype={dtype} must be a floating point dtype")
+        check_functions("KANLinear", basis, base)
         self.in_features = in_features
         self.out_features = out_features
         self.basis = basis
@@ -158,18 +154,3 @@ class KANLinear(nn.Module):
             f"{self.in_features}, {self.out_features}, basis={self.basis}, base={self.base!r}, "
             f"separate_scale={self.spline_scale is not None}"
         )
-
-
-def scaled_weight(weight: Tensor, scale: Tensor | None) -> Tensor:
-    """The weight of a layer with the scale of its splines multiplied in.
-
-    Args:
-        weight: (O, 1 + M, I), as in ``KANLinear``.
-        scale: (O, I), or None for a layer without one.
-
-    Returns:
-        (O, 1 + M, I); ``weight`` itself if there is no scale. Twice differentiable.
-    """
-    if scale is None:
-        return weight
-    return torch.cat([weight[:, :1], weight[:, 1:] * scale.unsqueeze(1)], dim=1)

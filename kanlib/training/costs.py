@@ -6,6 +6,7 @@ Only the shapes of models matter here, not what they learned.
 import random
 import time
 from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from statistics import median
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ def costs(models: Mapping[_Name, Autoencoder], images: Tensor) -> pd.DataFrame:
         models: by name; trained or not. A model without a parameter that asks for a gradient
             (PCA) is fitted, and has no training step. Steps are taken at a rate of 1e-9, and leave
             gradients behind.
-        images: (N, C, H, W), to be encoded and decoded; batches are made of them by repetition.
+        images: (N, C, H, W), on the CPU, to be encoded and decoded; batches repeat them.
 
     Returns:
         Index model; columns ``COSTS``. parameters; multiply_adds of one image through encoder and
@@ -40,13 +41,10 @@ def costs(models: Mapping[_Name, Autoencoder], images: Tensor) -> pd.DataFrame:
         a step of 64 images keeps for its backward); step_ms (milliseconds of forward, backward and
         AdamW on 64 images); image_us (microseconds to reconstruct one, 1,024 at a time). Times are
         medians of fifteen rounds.
-
-    Raises:
-        ValueError: no models.
     """
     steps = step_times(models, images).groupby("model", sort=False)["step_ms"].median()
     small, large = _batch(images, _BATCH), _batch(images, _INFERENCE)
-    passes = _interleaved({name: _pass_of(m, large) for name, m in models.items()})
+    passes = _interleaved({name: partial(_infer, m, large) for name, m in models.items()})
     rows: Any = {
         name: {
             "parameters": count_parameters(model),
@@ -61,13 +59,11 @@ def costs(models: Mapping[_Name, Autoencoder], images: Tensor) -> pd.DataFrame:
 
 
 def step_times(models: Mapping[_Name, Autoencoder], images: Tensor) -> pd.DataFrame:
-    """How long a training step takes, all models in turn; arguments and errors as of ``costs``.
+    """How long a training step takes, all models in turn; arguments as of ``costs``.
 
     Returns:
         Columns model, round (0 to 14), step_ms; none for models that are fitted.
     """
-    if not models:
-        raise ValueError(f"models={models!r} must be at least one")
     batch = _batch(images, _BATCH)
     steps = {
         name: _step_of(model, batch)
@@ -126,13 +122,9 @@ def _step_of(model: Autoencoder, batch: Tensor) -> Callable[[], None]:
     return step
 
 
-def _pass_of(model: Autoencoder, batch: Tensor) -> Callable[[], None]:
-    def infer() -> None:
-        """Reconstruct the batch."""
-        with torch.inference_mode():
-            model(batch)
-
-    return infer
+@torch.inference_mode()
+def _infer(model: Autoencoder, batch: Tensor) -> None:
+    model(batch)
 
 
 def _interleaved(calls: Mapping[_Name, Callable[[], None]]) -> dict[_Name, list[float]]:
@@ -148,16 +140,9 @@ def _interleaved(calls: Mapping[_Name, Callable[[], None]]) -> dict[_Name, list[
         for _ in range(_ROUNDS):
             for name in order.sample(list(calls), len(calls)):
                 calls[name]()
-                _synchronize()
                 start = time.perf_counter()
                 calls[name]()
-                _synchronize()
                 seconds[name].append(time.perf_counter() - start)
     finally:
         torch.set_num_threads(threads)
     return seconds
-
-
-def _synchronize() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

@@ -38,7 +38,7 @@ _PROCESSORS = Path("/proc/cpuinfo")
 
 
 @contextmanager
-def fast_products(enabled: bool = True) -> Iterator[Products]:
+def fast_products(enabled: bool) -> Iterator[Products]:
     """Use oneDNN inside the ``with`` block, if it is faster and exact here.
 
     Which it is follows from the processor alone: a clock would choose now one, now the other.
@@ -48,11 +48,7 @@ def fast_products(enabled: bool = True) -> Iterator[Products]:
 
     Yields:
         "onednn" where it is on, else "default"; to be written in a record.
-
-    Raises:
-        TypeError: ``enabled`` is no bool.
     """
-    _check_switch("enabled", enabled)
     if not (enabled and _onednn_is_faster()):
         yield "default"
         return
@@ -87,11 +83,7 @@ def passes_of(compiled: bool) -> Passes:
 
     Returns:
         "compiled" where that is asked for and a C++ compiler is found, else "eager".
-
-    Raises:
-        TypeError: ``compiled`` is no bool.
     """
-    _check_switch("compiled", compiled)
     return "compiled" if compiled and _compiler_works() else "eager"
 
 
@@ -100,9 +92,6 @@ def compiler(compiled: bool) -> Iterator[Callable[[Function], Function]]:
     """Yield what compiles a function, or leaves it alone where ``passes_of`` says "eager".
 
     Inside the ``with`` block, a function is compiled for each size that it meets.
-
-    Raises:
-        TypeError: ``compiled`` is no bool.
     """
     if passes_of(compiled) == "eager":
         yield lambda function: function
@@ -134,8 +123,3 @@ def device_name(device: torch.device | str) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({torch.backends.cpu.get_cpu_capability()})"
-
-
-def _check_switch(name: str, value: object) -> None:
-    if not isinstance(value, bool):  # a "false" would turn it on
-        raise TypeError(f"{name}={value!r} must be True or False")

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from kanlib.data.datasets import Images, Split
 from kanlib.models.autoencoder import Autoencoder
-from kanlib.nn.bases import BSpline, check_sizes
+from kanlib.nn.bases import BSpline
 from kanlib.nn.grids import coverage
 from kanlib.nn.hooks import watch
 from kanlib.nn.linear import KANLinear
-from kanlib.training.evaluation import _array, batches
+from kanlib.training.evaluation import batches, to_numpy
 
 EVERY = 10  # steps between two entries, unless said otherwise
 
@@ -21,13 +21,9 @@ class StepLog:
 
     Args:
         every: steps between two entries, >= 1; the first step has one.
-
-    Raises:
-        ValueError: ``every`` is no integer >= 1.
     """
 
     def __init__(self, every: int = EVERY) -> None:
-        check_sizes("StepLog", every=every)
         self.every = every
         self._steps = 0
         # One block: a tensor kept at each step would part the memory that the next step takes
@@ -91,7 +87,7 @@ def dead_units(model: Autoencoder, images: Images) -> NDArray[np.generic]:
 
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.ReLU)}
     with watch(layers, note):
-        for batch in batches(images.train.images, 1024):
+        for batch in batches(images.train.images):
             model(batch)
     return np.array([int((~alive[name]).sum()) for name in layers], dtype=np.int64)
 
@@ -128,4 +124,4 @@ def picture_arrays(model: Autoencoder, images: Images) -> dict[str, NDArray[np.g
         arrays["edge_points"] = points
         arrays["edge_values"] = layer.edge_functions(points[:, None], unit)[:, 0, inputs].T
         arrays["edge_inputs"] = inputs
-    return {name: _array(array) for name, array in arrays.items()}
+    return {name: to_numpy(array) for name, array in arrays.items()}

@@ -71,7 +71,6 @@ def train(
         compiled: compile model and loss, where there is a C++ compiler (see ``training.cpu``).
 
     Raises:
-        TypeError: ``compiled`` is no bool.
         TrainingDiverged: a loss, or the test error, is infinite or NaN; names the epoch.
         ValueError: ``images`` do not fit the model, or have NaN or infinite values; or
             ``config.refine`` is set and the model has no KAN layer.
