@@ -3,21 +3,28 @@
 from kanlib.nn.activation import SplineActivation
 from kanlib.nn.bases import BASES, Basis, BSpline, Chebyshev, GaussianRBF
 from kanlib.nn.efficient_kan import from_efficient_kan
-from kanlib.nn.grids import Coverage, Refinement, coverage, refine, refine_model
-from kanlib.nn.linear import KANLinear
+from kanlib.nn.grids import Coverage, Refinement, coverage, refine, refine_model, update_grids
+from kanlib.nn.linear import KAN, KANLinear
+from kanlib.nn.own_grids import OwnKnots, OwnRange
+from kanlib.nn.regularization import regularization_loss
 
 __all__ = [
     "BASES",
+    "KAN",
     "BSpline",
     "Basis",
     "Chebyshev",
     "Coverage",
     "GaussianRBF",
     "KANLinear",
+    "OwnKnots",
+    "OwnRange",
     "Refinement",
     "SplineActivation",
     "coverage",
     "from_efficient_kan",
     "refine",
     "refine_model",
+    "regularization_loss",
+    "update_grids",
 ]
