@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from kanlib import MODELS, Autoencoder, KANLinear, load
 from kanlib.data import DATASETS, load_images
 from kanlib.experiments import Run, execute, load_experiment, load_record, load_records, to_frame
-from kanlib.experiments.remeasure import remeasure
 from kanlib.models.registry import ModelSpec
 from kanlib.nn.bases import BASES
 from kanlib.report import figures, tables
@@ -158,19 +157,6 @@ def test_a_trained_model_with_a_new_basis_comes_back(runs: list[Run], results: P
         assert torch.equal(model(images.test.images), again(images.test.images))
 
 
-def test_a_metric_that_comes_later_is_measured_without_training(
-    runs: list[Run], results: Path, monkeypatch: pytest.MonkeyPatch
-):
-    records = load_records(runs, results)
-    assert "later" not in to_frame(records)
-    monkeypatch.setitem(METRICS, "later", worst_image)
-    for record in records[:4]:
-        remeasure(record, load_images("stripes"))
-    frame = to_frame(load_records(runs, results))
-    assert frame["later"].tolist()[:4] == frame["worst_image"].tolist()[:4]
-    assert frame["later"].isna().tolist() == [False] * 4 + [True] * 12
-
-
 def test_a_record_of_what_is_not_registered_names_it(
     runs: list[Run], results: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -178,16 +164,6 @@ def test_a_record_of_what_is_not_registered_names_it(
     monkeypatch.delitem(BASES, "sines")
     with pytest.raises(ValueError, match="basis='sines'"):
         load_record(path)
-
-
-def test_a_basis_with_a_parameter_that_runs_do_not_have_is_named(monkeypatch: pytest.MonkeyPatch):
-    @dataclass(frozen=True)
-    class Shifted(Sines):
-        shift: float = 0.0
-
-    monkeypatch.setitem(BASES, "shifted", Shifted)
-    with pytest.raises(ValueError, match=r"basis='shifted'.*'shift'"):
-        Run(basis="shifted")
 
 
 def test_a_grid_that_runs_cannot_ask_for_is_named(monkeypatch: pytest.MonkeyPatch):

@@ -92,8 +92,10 @@ def execute(
             model, images, run.training(), seed=run.seed, on_step=steps, compiled=compiled
         )
         evaluation = evaluate(model, images)
-    arrays = picture_arrays(model, images) | steps.arrays() | {"coverage_before": before}
-    arrays |= {
+    arrays = {
+        **picture_arrays(model, images),
+        **steps.arrays(),
+        "coverage_before": before,
         "coverage_after": coverage_array(model, images),
         "dead_units": dead_units(model, images),
     }

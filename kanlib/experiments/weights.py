@@ -25,9 +25,7 @@ def pack(model: Autoencoder, run: Run, shape: Shape) -> bytes:
         run: that it comes from.
         shape: (C, H, W) of its images.
     """
-    # Clones, as the format refuses tensors that share memory: those of tied layers.
-    state = model.state_dict()
-    tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     # One entry: the format keeps several in an order that changes, and with it the file's hash.
     return save(tensors, {_ORIGIN: json.dumps({"run": run.model_dump(), "shape": shape})})
 
@@ -71,7 +69,8 @@ def _unpack(path: Path, content: bytes) -> Autoencoder:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         origin = json.loads(header["__metadata__"][_ORIGIN])
         run = Run(**origin["run"])
-        model = run.build_model(tuple(origin["shape"]))
+        channels, height, width = origin["shape"]
+        model = run.build_model((channels, height, width))
         if run.refine:
             refine_model(model, run.refine)
         model.load_state_dict(tensors)

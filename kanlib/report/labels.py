@@ -39,15 +39,21 @@ WORDS = {
     "gradient_median": "gradient norm, median",
     "dead_before_code": "dead units before the code",
     "dead_after_code": "dead units after the code",
-    "outside_before": "outside the grid before training",
-    "outside_after": "outside the grid after training",
-    "inside_after": "inside the grid after training",
+    "outside_before": "beyond splines, before",
+    "outside_after": "beyond splines, after",
+    "inside_after": "on the grid, after",
     "kan": "KAN",
     "kan_value": "KAN's value",
     "rival_value": "rival's value",
     "low": "95% from",
     "high": "95% to",
     "paired_over": "paired over",
+}
+# Parameter and value -> what readers are told, where name and value are no words together.
+PHRASES = {
+    ("base", "zero"): "no base function",
+    ("refine", "finer"): "grid refined halfway",
+    ("refine", "longer"): "grid lengthened halfway",
 }
 
 
@@ -64,6 +70,8 @@ def words(column: str) -> str:
 
 def setting(name: str, value: Any) -> str:
     """A parameter of a run and its value in words: "hidden width 32", "no separate scale"."""
+    if (name, value) in PHRASES:
+        return PHRASES[name, value]
     if isinstance(value, bool):
         return words(name) if value else f"no {words(name)}"
     return f"{words(name)} {value}"

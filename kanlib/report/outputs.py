@@ -15,8 +15,13 @@ def _has_edges(runs: list[Run]) -> bool:
     return any(MODELS[run.model].on_edges for run in runs)
 
 
-def _has_hidden(runs: list[Run]) -> bool:
-    return any(run.hidden for run in runs)
+def _several_seeds(runs: list[Run]) -> bool:
+    """One seed gives no interval: records of pairs of settings are read with those of others."""
+    return len({run.seed for run in runs}) > 1
+
+
+def _has_deep(runs: list[Run]) -> bool:
+    return _several_seeds(runs) and any(run.hidden for run in runs)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,12 @@ OUTPUTS = {
     "notebooks/08_sensitivity.ipynb": Outputs(
         tables=("{name}", "{name}_coverage", "{name}_deep"),
         figures=("{name}", "{name}_pairs"),
-        only_if={"{name}_deep": _has_hidden},
+        only_if={
+            "{name}": _several_seeds,
+            "{name}_coverage": _several_seeds,
+            "{name}_deep": _has_deep,
+            "{name}_pairs": _several_seeds,
+        },
     ),
     "notebooks/09_interpretability.ipynb": Outputs(
         tables=(

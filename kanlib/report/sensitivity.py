@@ -9,7 +9,7 @@ import pandas as pd
 from kanlib.experiments.frames import to_frame
 from kanlib.experiments.record import Record, load_arrays
 from kanlib.experiments.run import Run
-from kanlib.report import statistics
+from kanlib.report import labels, statistics
 
 UNCHANGED = "unchanged"
 NOTHING = "–"
@@ -58,6 +58,48 @@ def effects(records: Sequence[Record], base: Run) -> pd.DataFrame:
             row |= {"verdict": found.verdict}
         rows.append(row | {name: group[name].mean() for name in ("knn_accuracy", "parameters")})
     return pd.DataFrame(rows)
+
+
+def relative(table: pd.DataFrame) -> pd.DataFrame:
+    """The effects as fractions of the unchanged test error, in words.
+
+    Args:
+        table: as ``effects`` returns.
+
+    Returns:
+        One row a change, in the order of ``table``: change (in words), setting, verdict,
+        difference, low and high (fractions; 0.1 is 10% more error).
+
+    Raises:
+        ValueError: no row of ``table`` is that of the unchanged runs.
+    """
+    same: Any = table["setting"] == UNCHANGED
+    if not same.any():
+        raise ValueError(
+            f"table: one row must have the setting {UNCHANGED!r}, to hold the others against"
+        )
+    changed: Any = table[~same].reset_index(drop=True)
+    numbers = changed[["difference", "low", "high"]] / table.loc[same, "test_mse"].iloc[0]
+    named = changed[["setting", "verdict"]].join(numbers)
+    named.insert(0, "change", in_words(changed))
+    return named
+
+
+def in_words(table: pd.DataFrame) -> list[str]:
+    """What was changed in each row, and to what: "hidden width 32, grid lengthened halfway".
+
+    Args:
+        table: columns setting and value, as ``effects`` and ``grid_coverage`` return them.
+    """
+    return [
+        ", ".join(
+            labels.setting(name, {"True": True, "False": False}.get(own, own))
+            for name, own in zip(names.split(" + "), values.split(", "), strict=True)
+        )
+        if names != UNCHANGED
+        else UNCHANGED
+        for names, values in zip(table["setting"], table["value"], strict=True)
+    ]
 
 
 def grid_coverage(records: Sequence[Record], base: Run) -> pd.DataFrame:

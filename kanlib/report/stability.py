@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kanlib.experiments.record import Record, load_arrays
+from kanlib.experiments.run import Run
 from kanlib.report.columns import CONFIGURATION, by_configuration
 
 FAILED = 1.5  # a run failed if its test error is that many times the median over seeds
@@ -72,6 +73,20 @@ def summarise(frame: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
         }
         rows.append(row | {name: own[name].mean() for name in DEAD})
     return pd.DataFrame(rows)
+
+
+def jumps(history: pd.DataFrame) -> pd.DataFrame:
+    """The largest rise of the test error from one epoch to the next, of each run.
+
+    Args:
+        history: as ``kanlib.experiments.histories`` returns.
+
+    Returns:
+        One row a run, in order of appearance: every parameter (NaN: None); rise (a fraction of the
+        error before; negative if it always falls, NaN after one epoch).
+    """
+    runs: Any = history.groupby(list(Run.model_fields), dropna=False, sort=False)["test_loss"]
+    return runs.agg(lambda loss: loss.pct_change().max()).rename("rise").reset_index()
 
 
 def _spikes(log: pd.DataFrame) -> Any:

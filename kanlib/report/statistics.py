@@ -89,6 +89,35 @@ def _verdict(low: float, high: float, larger_is_better: bool, margin: float) -> 
     return "worse" if worse else "undecided"
 
 
+def gaps(frame: pd.DataFrame, metric: str, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """How far models lie from rivals, as fractions of the rivals' means.
+
+    Args:
+        frame: columns label, seed and ``metric``; less is better.
+        metric: column.
+        pairs: labels of a model and of its rival.
+
+    Returns:
+        One row a pair: verdict on the model (see ``Comparison``; there is no margin), model, rival,
+        difference, low and high (fractions; 0.1 is 10% more).
+
+    Raises:
+        ValueError: a label of ``pairs`` is none of ``frame``.
+    """
+    seeds: dict[str, Any] = {
+        str(name): rows.set_index("seed")[metric] for name, rows in frame.groupby("label")
+    }
+    if unknown := sorted({name for pair in pairs for name in pair} - seeds.keys()):
+        raise ValueError(f"pairs has {unknown}; the labels of frame are {sorted(seeds)}")
+    rows = []
+    for model, rival in pairs:
+        found = compare(seeds[model], seeds[rival])
+        numbers = {name: getattr(found, name) for name in ("difference", "low", "high")}
+        shares = {name: number / found.second for name, number in numbers.items()}
+        rows.append({"verdict": found.verdict, "model": model, "rival": rival} | shares)
+    return pd.DataFrame(rows)
+
+
 def summarise(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Mean and standard deviation over seeds of each configuration.
 

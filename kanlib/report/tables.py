@@ -1,5 +1,6 @@
 """Tables: DataFrames in; CSV, Markdown and LaTeX files out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,26 @@ def by_bottleneck(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
 def upright(table: pd.DataFrame, widest: int = 8) -> pd.DataFrame:
     """``table``, or its transpose where it has more than ``widest`` columns."""
     return table.T if table.shape[1] > widest else table
+
+
+def shown(table: pd.DataFrame, first: str, percent: Sequence[str] = ()) -> pd.DataFrame:
+    """``table`` as a notebook shows it: words for headers, one line of them.
+
+    Args:
+        table: whose index does not matter.
+        first: the column that comes first, in bold type.
+        percent: columns with fractions, which become text: 0.105 is "+10.5%", NaN is "–".
+    """
+    made = table.copy()
+    for name in percent:
+        texts = made[name].map("{:+.1%}".format).str.replace("-", "\N{MINUS SIGN}")
+        made[name] = texts.where(made[name].notna(), "–")
+    return (
+        made.set_index(first)
+        .rename(columns=words)
+        .rename_axis(None)
+        .rename_axis(columns=words(first))
+    )
 
 
 def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) -> list[Path]:

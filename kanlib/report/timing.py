@@ -16,9 +16,10 @@ from kanlib.experiments.environment import environment
 from kanlib.experiments.record import Record, load_arrays
 from kanlib.experiments.run import Run
 from kanlib.files import atomic_file
+from kanlib.models.registry import MODELS
 from kanlib.report import tables
 from kanlib.report.columns import CONFIGURATION, configuration, configurations
-from kanlib.report.labels import labelled
+from kanlib.report.labels import labelled, words
 from kanlib.training import costs as measures
 
 Measure = Callable[[dict[int, Any], torch.Tensor], pd.DataFrame]
@@ -84,6 +85,29 @@ def pareto(table: pd.DataFrame, cost: str, loss: str) -> pd.Series:
     better = (a[None] < a[:, None]) | (b[None] < b[:, None])
     beaten = (as_good & better).any(1)
     return pd.Series(~beaten & np.isfinite(a) & np.isfinite(b), table.index)
+
+
+def on_fronts(table: pd.DataFrame, costs: Sequence[str], losses: Sequence[str]) -> pd.DataFrame:
+    """What is on each Pareto front.
+
+    Args:
+        table: column model, every cost and every loss.
+        costs: columns.
+        losses: columns.
+
+    Returns:
+        Columns cost (in words), a KAN? ("no", or the losses on whose front a KAN is), and each loss
+        (in words): the models on its front, each once, from cheap to dear: "PCA, MLP".
+    """
+    rows = []
+    for cost in costs:
+        ordered: Any = table.sort_values(cost)
+        on = {loss: ordered["model"][pareto(ordered, cost, loss)].unique() for loss in losses}
+        kans = [words(loss) for loss in losses if any(MODELS[name].on_edges for name in on[loss])]
+        row = {"cost": words(cost), "a KAN?": ", ".join(kans) or "no"}
+        named = {words(loss): ", ".join(MODELS[name].label for name in on[loss]) for loss in losses}
+        rows.append(row | named)
+    return pd.DataFrame(rows)
 
 
 def _first(records: Sequence[Record]) -> dict[Run, Record]:

@@ -13,8 +13,6 @@ from folders import COUNTS, write_folder
 from PIL import Image
 
 from kanlib.data import DATASETS, Split, cache, load_images
-from kanlib.models import build_model
-from kanlib.training import Score, TrainingConfig, evaluate, train
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -48,22 +46,16 @@ def test_digits_are_the_1797_of_scikit_learn_and_no_image_is_in_both_splits(digi
     assert not rows[0] & rows[1]
 
 
-def test_digits_are_the_same_every_time(digits):
-    again = load_images("digits")
-    assert again.fingerprint == digits.fingerprint
-    assert torch.equal(again.test.images, digits.test.images)
-    assert len(digits.fingerprint) == 64
-
-
 def test_images_can_be_moved(digits):
     moved = digits.to("meta")
     assert moved.train.images.device.type == moved.test.labels.device.type == "meta"
     assert digits.train.images.device.type == "cpu"
-    assert moved.fingerprint == digits.fingerprint
+    assert moved.fingerprint == load_images("digits").fingerprint == digits.fingerprint
 
 
-@pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
-@pytest.mark.parametrize("by", ["name", "folder", "environment"])
+@pytest.mark.parametrize(
+    ("by", "channels"), [("name", 1), ("folder", 3), ("environment", 1)], ids=str
+)
 def test_a_folder_of_images_is_read_pixel_by_pixel(tmp_path, channels, by, monkeypatch):
     pixels = write_folder(tmp_path / "root" / "pets", channels)
     root = {"name": tmp_path / "root", "folder": tmp_path / "root" / "pets", "environment": None}
@@ -84,12 +76,6 @@ def test_the_second_load_comes_from_the_cache(pets):
     assert torch.equal(second.train.images, first.train.images)
     assert torch.equal(second.test.labels, first.test.labels)
     assert (second.classes, second.fingerprint) == (first.classes, first.fingerprint)
-
-
-def test_the_cache_may_be_anywhere(pets, tmp_path, own_cache):
-    load_images("pets", pets.parent, cache=tmp_path / "elsewhere")
-    assert list((tmp_path / "elsewhere" / "decoded").glob("pets-*/train_images.npy"))
-    assert not own_cache.exists()
 
 
 def invert(file: Path) -> None:
@@ -120,12 +106,9 @@ def flip_last_byte(file: Path) -> None:
     ("name", "damage"),
     [
         ("train_images.npy", flip_last_byte),
-        ("train_images.npy", lambda file: file.write_bytes(file.read_bytes()[:-7])),
-        ("test_labels.npy", lambda file: file.write_bytes(b"")),
         ("test_labels.npy", lambda file: file.write_bytes(b"\x93NUMPY\x01\x00\x76\x00{")),
         ("test_images.npy", lambda file: file.unlink()),
         ("meta.json", lambda file: file.write_text(file.read_text()[:-9])),
-        ("meta.json", lambda file: file.write_text("[]")),
         ("meta.json", lambda file: file.write_text('{"hashes": {}}')),
     ],
 )
@@ -145,21 +128,15 @@ def full_disk(*_: object, **__: object) -> None:
 
 
 def test_a_full_cache_only_warns_and_leaves_nothing_half_written(pets, own_cache, monkeypatch):
-    monkeypatch.setattr(np, "save", full_disk)
-    with pytest.warns(UserWarning, match=f"{own_cache}.*No space left"):
-        images = load_images("pets", pets.parent)
-    assert len(images.train) == 6
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", full_disk)
+        with pytest.warns(UserWarning, match=f"{own_cache}.*No space left"):
+            assert len(load_images("pets", pets.parent).train) == 6
     assert not list((own_cache / "decoded").iterdir())
-
-
-def test_a_full_cache_warns_of_a_damaged_copy_too(pets, own_cache, monkeypatch):
-    load_images("pets", pets.parent)
-    (kept,) = (own_cache / "decoded").iterdir()
-    (kept / "meta.json").unlink()
-    monkeypatch.setattr(np, "save", full_disk)
-    with pytest.warns(UserWarning, match=f"{own_cache}.*No space left"):
+    own_cache.joinpath("decoded").rmdir()
+    own_cache.joinpath("decoded").touch()  # a file where the folder should be
+    with pytest.warns(UserWarning, match=str(own_cache)):
         assert len(load_images("pets", pets.parent).train) == 6
-    assert list((own_cache / "decoded").iterdir()) == [kept]
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -182,12 +159,6 @@ def test_only_a_whole_copy_of_another_process_stands_in_for_ones_own(tmp_path, m
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_a_cache_that_cannot_be_made_only_warns(pets, own_cache):
-    own_cache.write_text("a file where the folder should be")
-    with pytest.warns(UserWarning, match=str(own_cache)):
-        assert len(load_images("pets", pets.parent).train) == 6
-
-
 def write_image(file: Path, array: np.ndarray) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(file)
@@ -203,14 +174,9 @@ GREY = np.zeros((5, 4), dtype=np.uint8)
             lambda pets: (f := pets / "test/dog/1.png").write_bytes(f.read_bytes()[:-30]),
             "test/dog/1.png",
         ),
-        (lambda pets: (pets / "train/cat/1.png").write_bytes(b"text"), "train/cat/1.png"),
         (
             lambda pets: write_image(pets / "train/dog/x.png", GREY.T),
             r"x.png .*\(1, 4, 5\).* \(1, 5, 4\)",
-        ),
-        (
-            lambda pets: write_image(pets / "train/dog/x.png", np.stack([GREY] * 3, -1)),
-            r"x.png .*\(3, 5, 4\)",
         ),
         (
             lambda pets: write_image(pets / "train/dog/x.png", GREY.astype(np.uint16)),
@@ -228,7 +194,7 @@ GREY = np.zeros((5, 4), dtype=np.uint8)
         ),
         (lambda pets: [file.unlink() for file in pets.glob("test/cat/*")], "cat"),
     ],
-    ids="truncated text size colour 16-bit classes splits empty".split(),
+    ids="truncated size 16-bit classes splits empty".split(),
 )
 def test_what_is_wrong_with_a_folder_is_named(pets, own_cache, spoil, stated):
     spoil(pets)
@@ -248,13 +214,13 @@ def test_an_unknown_name_lists_the_places_looked_at(tmp_path):
         load_images("cats")
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", "/tmp", "pets/", None, 7])
+@pytest.mark.parametrize("name", ["", "..", "a/b", "/tmp"])
 def test_what_is_not_a_name_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match=f"dataset={name!r} "):
         load_images(name, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["mnist", "svhn-test10k", "pets", "folder"])
+@pytest.mark.parametrize("name", ["mnist", "pets"])
 def test_a_root_that_is_missing_is_an_error(name, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"root='{tmp_path}/none' "):
         load_images(name, tmp_path / "none")
@@ -271,7 +237,6 @@ LABELS = torch.tensor([0, 0, 0, 1, 1, 1])
         (SQUARE[:, 0], LABELS, "images of shape (6, 8, 8) "),
         (SQUARE[:0], LABELS[:0], "images of shape (0, 1, 8, 8) "),
         (SQUARE, LABELS[:5], "labels of shape (5,) "),
-        (SQUARE, LABELS[:, None], "labels of shape (6, 1) "),
         (SQUARE, LABELS / 2, "labels of shape (6,) and torch.float32 "),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -281,44 +246,30 @@ def test_a_split_of_other_tensors_is_refused(images, labels, stated):
         Split(images, labels)
 
 
-def stripes(**changes: object) -> tuple[dict, tuple[str, ...]]:
-    """A toy data set: 4 x 4 images of lying and of standing stripes, with a little noise."""
+def noise(**changes: object) -> tuple[dict, tuple[str, ...]]:
+    """A toy data set; what is changed to None is left out."""
     draw, arrays = np.random.default_rng(0), {}
-    lying = np.resize([[1.0], [-1.0]], (4, 4)) * 0.9
     for split, count in (("train", 30), ("test", 10)):
-        labels = np.arange(count) % 2
-        images = np.where(labels[:, None, None] == 0, lying, lying.T)[:, None]
-        images = images + draw.uniform(-0.1, 0.1, images.shape)
-        arrays |= {f"{split}_images": images.astype(np.float32), f"{split}_labels": labels}
+        images = draw.uniform(-1, 1, (count, 1, 4, 4)).astype(np.float32)
+        arrays |= {f"{split}_images": images, f"{split}_labels": np.arange(count) % 2}
     changed = {key: value for key, value in (arrays | changes).items() if value is not None}
-    return changed, ("lying", "standing")
+    return changed, ("even", "odd")
 
 
 def test_a_new_data_set_is_one_function_and_one_line_in_the_registry(monkeypatch, own_cache):
-    monkeypatch.setitem(DATASETS, "stripes", stripes)
-    images = load_images("stripes")
-    expected, classes = stripes()
-    assert (images.name, images.shape, images.classes) == ("stripes", (1, 4, 4), classes)
+    monkeypatch.setitem(DATASETS, "noise", noise)
+    images = load_images("noise")
+    expected, classes = noise()
+    assert (images.name, images.shape, images.classes) == ("noise", (1, 4, 4), classes)
     for name, split in (("train", images.train), ("test", images.test)):
         assert torch.equal(split.images, torch.from_numpy(expected[f"{name}_images"]))
         assert torch.equal(split.labels, torch.from_numpy(expected[f"{name}_labels"]))
-    assert load_images("stripes").fingerprint == images.fingerprint
-    model = build_model("pca", images.shape, 2)
-    train(model, images, TrainingConfig())
-    score = evaluate(model, images)["knn"]
-    assert isinstance(score, Score) and score.accuracy == 1
+    assert load_images("noise").fingerprint == images.fingerprint
     assert not own_cache.exists()  # a function may return other arrays the next time
 
     changed = {"test_labels": 1 - expected["test_labels"]}
-    monkeypatch.setitem(DATASETS, "stripes", lambda: stripes(**changed))
-    assert load_images("stripes").fingerprint != images.fingerprint
-
-
-def test_bytes_of_a_new_data_set_become_pixels_from_minus_1_to_1(monkeypatch):
-    pixels = np.resize(np.array([0, 51, 255], dtype=np.uint8), (30, 1, 4, 4))
-    monkeypatch.setitem(DATASETS, "stripes", lambda: stripes(train_images=pixels))
-    values = load_images("stripes").train.images.flatten()[:3]
-    torch.testing.assert_close(values, torch.tensor([-1.0, -0.6, 1.0]))
+    monkeypatch.setitem(DATASETS, "noise", lambda: noise(**changed))
+    assert load_images("noise").fingerprint != images.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -326,26 +277,16 @@ def test_bytes_of_a_new_data_set_become_pixels_from_minus_1_to_1(monkeypatch):
     [
         ({"test_labels": None}, r"arrays=\['train_images', 'train_labels', 'test_images'\]"),
         ({"more": np.zeros(1)}, r"arrays=.*'more'"),
-        ({"train_images": np.zeros((30, 4, 4), np.float32)}, r"train_images .*\(30, 4, 4\)"),
+        ({"train_images": np.zeros((30, 4, 4), np.float32)}, r"images .*\(30, 4, 4\)"),
         ({"train_images": np.zeros((30, 1, 4, 4))}, r"train_images .*float64"),
         ({"test_images": np.zeros((10, 1, 5, 4), np.float32)}, r"test_images .*\(10, 1, 5, 4\)"),
-        ({"test_labels": np.zeros(9, int)}, r"test_labels .*\(9,\)"),
-        ({"train_labels": np.zeros(30)}, r"train_labels .*float64"),
+        ({"test_labels": np.zeros(9, int)}, r"labels .*\(9,\)"),
         ({"train_labels": np.arange(30)}, r"train_labels .*29"),
         ({"test_labels": np.arange(10) - 1}, r"test_labels .*-1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_wrong_with_a_new_data_set_is_named(monkeypatch, changes, stated):
-    monkeypatch.setitem(DATASETS, "stripes", lambda: stripes(**changes))
-    with pytest.raises(ValueError, match=f"dataset='stripes' .*{stated}"):
-        load_images("stripes")
-
-
-def test_an_error_in_the_function_of_a_data_set_names_the_data_set(monkeypatch):
-    def broken():
-        raise KeyError("no such column")
-
-    monkeypatch.setitem(DATASETS, "broken", broken)
-    with pytest.raises(ValueError, match=r"dataset='broken' .*no such column"):
-        load_images("broken")
+    monkeypatch.setitem(DATASETS, "noise", lambda: noise(**changes))
+    with pytest.raises(ValueError, match=f"dataset='noise' .*{stated}"):
+        load_images("noise")

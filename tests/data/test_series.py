@@ -6,17 +6,18 @@ import sys
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from folders import write_folder
 
-from kanlib.data import Images, load_images, series
+from kanlib.data import load_images, series
 from kanlib.data.__main__ import main
-from kanlib.experiments import load_experiment
-from kanlib.models import MODELS, Autoencoder, build_model
-from kanlib.training import TrainingConfig, diagnostics, evaluation, reconstruction_error, train
+from kanlib.experiments import Run, execute, load_experiment
+from kanlib.models import MODELS
+from kanlib.training import reconstruction_error
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 HEADER = "label,t0,t1,t2\n"
@@ -47,14 +48,6 @@ def test_windows_are_images_of_height_1_scaled_by_the_training_split(tmp_path, b
     assert images.train.images.dtype == torch.float32
 
 
-def test_the_test_split_has_no_part_in_the_scale(tmp_path):
-    first = load_images("series", write(tmp_path / "a"))
-    other = load_images("series", write(tmp_path / "b", test=TEST.replace("6", "600")))
-    assert torch.equal(first.train.images, other.train.images)
-    assert other.test.images.max() == 299
-    assert first.fingerprint != other.fingerprint
-
-
 def test_the_label_may_stand_in_any_column_and_a_changed_file_is_read_again(tmp_path):
     folder = write(tmp_path / "a")
     before = load_images("series", folder)
@@ -66,33 +59,19 @@ def test_the_label_may_stand_in_any_column_and_a_changed_file_is_read_again(tmp_
     assert load_images("series", folder).fingerprint != before.fingerprint
 
 
-def test_image_folders_of_that_name_come_first(tmp_path):
-    write_folder(write(tmp_path / "pets"))  # a table of file names often lies beside such folders
-    assert load_images("pets", tmp_path).shape == (1, 5, 4)
-
-
 @pytest.mark.parametrize(
     ("train_text", "test_text", "stated"),
     [
         ("", TEST, "train.csv"),
-        (TRAIN.replace("label", "kind"), TEST, r"train.csv .*\['kind', 't0'"),
-        ("label\nup\ndown\nup\n", TEST, r"train.csv .*\['label'\]"),
         (TRAIN.replace(",", ";"), TEST, r"train.csv .*\['label;t0"),
-        (TRAIN + "up,1,2\n", TEST, "train.csv, row 4, column 't2': ''"),
         (TRAIN + "up,1,2,3,4\n", TEST, r"train.csv: .*\b5\b"),
-        (HEADER + "up,1,2,3,4\n" + TRAIN[len(HEADER) :], TEST, "train.csv"),
         (HEADER + "up,1,2,3,4\ndown,1,2,3,4\n", TEST, "train.csv: row 1 "),
         (TRAIN, TEST.replace("-2,1", ",1"), "test.csv, row 2, column 't0': ''"),
-        (TRAIN, TEST.replace("-2", "NaN"), "test.csv, row 2, column 't0': 'NaN'"),
-        (TRAIN, TEST.replace("-2", "inf"), "test.csv, row 2, column 't0': 'inf'"),
         (TRAIN, TEST.replace("6", "six"), "test.csv, row 2, column 't2': 'six'"),
         (TRAIN + ",1,2,3\n", TEST, "train.csv, row 4: .*label"),
         (TRAIN, "label,t0\nup,1\ndown,2\nup,1\n", r"train.csv .*\b3\b.*test.csv 1\b"),
         (TRAIN, TEST.replace("t0,t1", "t1,t0"), "train.csv .*test.csv"),
-        (TRAIN.replace("down", "up"), TEST.replace("down", "up"), "labels .*'up'"),
         (TRAIN, TEST.replace("down", "flat"), r"train .*\['down', 'up'\].*test .*\['flat', 'up'\]"),
-        (HEADER + "up,0,1,2\ndown,4,3,2\n", TEST, r"train .*\b2\b"),
-        (TRAIN, HEADER, r"test .*\b0\b"),
         (HEADER + "up,1,1,1\ndown,1,1,1\nup,1,1,1\n", TEST, r"training values .*\b1\.0\b"),
     ],
 )
@@ -101,6 +80,11 @@ def test_what_is_wrong_with_a_file_is_named(tmp_path, own_cache, train_text, tes
     with pytest.raises(ValueError, match=f"(?s)dataset='bad' in {folder} .*{stated}"):
         load_images("bad", tmp_path)
     assert not own_cache.exists()
+
+
+def test_image_folders_of_that_name_come_first(tmp_path):
+    write_folder(write(tmp_path / "pets"))  # a table of file names often lies beside such folders
+    assert load_images("pets", tmp_path).shape == (1, 5, 4)
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -117,40 +101,19 @@ def test_a_missing_file_is_named(tmp_path):
         load_images("none", tmp_path)
 
 
-def neighbours_found(model: Autoencoder, images: Images) -> int:
-    """How many windows the evaluation classified."""
-    score = evaluation.evaluate(model, images)["knn"]
-    assert isinstance(score, evaluation.Score)
-    return sum(map(sum, score.confusion))
-
-
-def test_so_few_windows_are_refused_that_an_evaluation_would_lack_neighbours(tmp_path):
-    def windows(count: int) -> str:
-        rows = ["up,0,1,2", "down,4,3,2"] + ["up,1,2,2"] * (count - 2)
-        return "\n".join([HEADER.strip(), *rows])
-
-    least = evaluation.NEIGHBOURS
-    enough = load_images("series", write(tmp_path / "enough", windows(least)))
-    model = build_model("pca", enough.shape, 2)
-    train(model, enough, TrainingConfig())
-    assert neighbours_found(model, enough) == 3
-    with pytest.raises(ValueError, match=rf"train .*\b{least - 1}\b"):
-        load_images("series", write(tmp_path / "too few", windows(least - 1)))
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_takes_windows_and_is_trained_and_scored_as_on_images(tmp_path, name):
     draw = np.random.default_rng(0)
     rows = [f"{i % 2}," + ",".join(map(str, draw.normal(i % 2, 1, 9))) for i in range(24)]
     text = "\n".join(["label," + ",".join(f"t{i}" for i in range(9)), *rows])
     images = load_images("series", write(tmp_path / "a", text, text))
-    model = build_model(name, images.shape, 3)
-    with torch.no_grad():
-        untrained = reconstruction_error(model, images.test.images)
-    train(model, images, TrainingConfig(learning_rate=0.01, epochs=20, decay=1.0))
-    assert reconstruction_error(model, images.test.images) < untrained
-    assert neighbours_found(model, images) == 24
-    assert diagnostics.picture_arrays(model, images)["originals"].shape == (2, 1, 1, 9)
+    run = Run(dataset="series", model=name, bottleneck=3, epochs=20, learning_rate=0.01)
+    untrained = reconstruction_error(run.build_model(images.shape), images.test.images)
+    result = execute(run, images)
+    assert reconstruction_error(result.model, images.test.images) < untrained
+    score: Any = result.record.evaluation["knn"]
+    assert sum(map(sum, score.confusion)) == 24
+    assert result.arrays["originals"].shape == (2, 1, 1, 9)
 
 
 def test_cylinders_bells_and_funnels_have_their_shapes():
@@ -191,10 +154,6 @@ def test_what_aeon_gives_becomes_images_with_its_splits(monkeypatch, own_cache):
     assert (images.train.images.min(), images.train.images.max()) == (-1, 1)
     assert images.test.images.max() == 3
     assert (own_cache / "decoded" / "GunPoint-aeon-9.9").is_dir()
-
-
-def test_other_numbers_of_windows_than_the_published_are_refused(monkeypatch):
-    pretend_aeon(monkeypatch, {"train": 50, "test": 150}, length=5)
     with pytest.raises(ValueError, match=r"'ItalyPowerDemand' in aeon 9.9 .*50 .*\(67, 1029\)"):
         load_images("ItalyPowerDemand")
 

@@ -29,6 +29,7 @@ def test_an_entry_stands_for_all_combinations_in_the_order_of_the_file(experimen
     path = experiment(
         grid(
             "{model: [kan, pca], bottleneck: [4, 9]}",
+            "{model: kan-pure, basis: [bspline, chebyshev], learning_rate: [0.01, null]}",
             "{model: conv, seed: [1, 0]}",
             common="{dataset: mnist, preset: authors}",
         )
@@ -41,6 +42,10 @@ def test_an_entry_stands_for_all_combinations_in_the_order_of_the_file(experimen
         Run(**mnist, model="kan", bottleneck=9),
         Run(**mnist, model="pca", bottleneck=4),
         Run(**mnist, model="pca", bottleneck=9),
+        Run(**mnist, model="kan-pure", learning_rate=0.01),
+        Run(**mnist, model="kan-pure"),
+        Run(**mnist, model="kan-pure", basis="chebyshev", learning_rate=0.01),
+        Run(**mnist, model="kan-pure", basis="chebyshev"),
         Run(**mnist, model="conv", seed=1),
         Run(**mnist, model="conv", seed=0),
     ]
@@ -52,18 +57,6 @@ def test_an_entry_goes_over_what_is_common(experiment):
         Run(seed=2, epochs=7),
         Run(seed=0, epochs=3),
         Run(seed=1, epochs=3),
-    ]
-
-
-def test_a_basis_and_its_parameters_are_settings_like_others(experiment):
-    path = experiment(
-        grid("{basis: bspline, grid_size: [5, 9]}", "{basis: chebyshev, degree: [2, 4]}")
-    )
-    assert load_experiment(path).runs() == [
-        Run(),
-        Run(grid_size=9),
-        Run(basis="chebyshev", degree=2),
-        Run(basis="chebyshev"),
     ]
 
 
@@ -84,45 +77,24 @@ def test_a_heading_names_the_seeds_of_all_runs(experiment, entries, named):
     assert load_experiment(experiment(grid(*entries))).heading == f"Mine ({named})"
 
 
-def test_values_keep_their_types(experiment):
-    path = experiment(grid("{separate_scale: [true, false], learning_rate: [0.01, null]}"))
-    assert [(run.separate_scale, run.learning_rate) for run in load_experiment(path).runs()] == [
-        (True, 0.01),
-        (True, None),
-        (False, 0.01),
-        (False, None),
-    ]
-
-
 @pytest.mark.parametrize(
     ("text", "named"),
     [
         ("titel: x\nabout: y\ngrid: []", "titel='x'"),
-        ("titel: x\nabout: y\ngrid: []", "title"),
-        ("title: x\nabout: y", "grid"),
         ("title: x\nabout: y\ngrid: []", r"grid=\[\]"),
-        ("title: [x]\nabout: y\ngrid: []", r"title=\['x'\]"),
         ("title: x\nabout: y\nalso: [digits]\ngrid: [{}]", r"also=\['digits'\]"),
         (grid("{bottlneck: 9}"), "bottlneck=9"),
         (grid("{}", common="{sed: 9}"), "sed=9"),
         (grid("{bottleneck: [9, 0]}"), "bottleneck=0"),
-        (grid("{bottleneck: '9'}"), "bottleneck='9'"),
-        (grid("{bottleneck: 9.5}"), r"bottleneck=9\.5"),
         (grid("{learning_rate: 1e-3}"), "learning_rate='1e-3'"),  # YAML 1.1: a string
         (grid("{seed: yes}"), "seed=True"),
         (grid("{seed: []}"), r"seed=\[\]"),
-        (grid("{}", "{model: mlp, seed: []}"), r"seed=\[\]"),
-        (grid("{}", common="{seed: []}"), r"seed=\[\]"),
-        (grid("{model: [kan, cnn]}"), "model='cnn'"),
         (grid("{model: [kan, mlp], basis: chebyshev}"), "basis=Chebyshev.*model='mlp'"),
         (grid("{dataset: [digits, mnist]}"), r"dataset=\['digits', 'mnist'\]"),
         (grid("{seed: {a: 1}}"), "grid.0.seed"),
         (grid("kan"), "grid.0="),
         ("title: {x", "line 1"),
-        ("a: b: c", "line 1"),
         ("- title", ""),
-        ("", ""),
-        ("1: 2", ""),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named_and_so_is_the_file(experiment, text, named):
@@ -149,54 +121,21 @@ def notebook() -> tuple[dict, set[str]]:
     return before | {"bottleneck": 9, "seed": 0, "device": None}, set(before)
 
 
-def test_parameters_are_those_of_the_notebook():
-    namespace, before = notebook()
-    assert read_parameters(namespace, before, KNOWN) == {"bottleneck": 9, "seed": 0, "device": None}
-
-
-def test_names_without_types_are_refused():
-    namespace, before = notebook()
-    with pytest.raises(TypeError, match=r"known=\['bottleneck'\]"):
-        read_parameters(namespace, before, ["bottleneck"])  # pyright: ignore[reportArgumentType]
-
-
 def test_a_misspelt_parameter_is_an_error_that_suggests_the_one_meant():
     namespace, before = notebook()
     namespace["bottlneck"] = 34  # as papermill assigns it
     with pytest.raises(ValueError, match=r"bottlneck=34 .*'bottleneck'"):
         read_parameters(namespace, before, KNOWN)
-
-
-def test_an_unknown_parameter_is_an_error_though_nothing_is_like_it():
-    namespace, before = notebook()
+    del namespace["bottlneck"]
+    namespace |= {"_": 5, "_dh": [], "math": math}  # private names and modules
+    assert read_parameters(namespace, before, KNOWN) == {"bottleneck": 9, "seed": 0, "device": None}
     namespace["xyz"] = 1
-    with pytest.raises(ValueError, match=r"xyz=1.*bottleneck, seed, device") as caught:
+    with pytest.raises(ValueError, match=r"xyz=1.*bottleneck, seed, device"):
         read_parameters(namespace, before, KNOWN)
-    assert "'bottleneck'" not in str(caught.value)  # none is suggested
 
 
-@pytest.mark.parametrize(("name", "value"), [("seed", "0"), ("seed", 1.0), ("device", 0)])
+@pytest.mark.parametrize(("name", "value"), [("seed", "0"), ("device", 0)])
 def test_a_parameter_of_another_type_is_named(name, value):
     namespace, before = notebook()
     with pytest.raises(TypeError, match=f"{name}={value!r}"):
         read_parameters(namespace | {name: value}, before, KNOWN)
-
-
-def test_private_names_and_modules_are_no_parameters():
-    namespace, before = notebook()
-    namespace |= {"_": 5, "_dh": [], "math": math}
-    assert read_parameters(namespace, before, KNOWN)["bottleneck"] == 9
-
-
-def test_a_cell_may_be_run_again_in_the_same_notebook():
-    cells = """
-helper = 1
-_before = set(globals())
-bottleneck = {size}
-parameters = read_parameters(globals(), _before, {{"bottleneck": int}})
-history = [0.5]
-"""
-    namespace: dict = {"read_parameters": read_parameters}
-    for size in (9, 34):
-        exec(cells.format(size=size), namespace)
-        assert namespace["parameters"] == {"bottleneck": size}

@@ -43,8 +43,6 @@ def contents(folder: Path) -> dict[Path, bytes]:
     [
         Run(),
         Run(model="mlp", hidden=7, learning_rate=1e-5, epochs=3),
-        Run(model="pca"),
-        Run(basis="chebyshev", degree=3, base="zero"),
         Run(basis="gaussian-rbf", grid_range=1.5),
     ],
 )
@@ -63,11 +61,6 @@ def test_what_is_saved_is_what_is_loaded(run, weights, tmp_path):
     assert names == [f"{record.path.stem}{kind}" for kind in kinds]
 
 
-def test_a_record_that_lies_nowhere_has_no_path():
-    with pytest.raises(ValueError, match="seed=7"):
-        _ = make_record(Run(seed=7)).path
-
-
 def test_originals_are_kept_once_a_data_set(tmp_path):
     def save(seed: int, model: str, fingerprint: str, value: float) -> dict[str, Any]:
         record = make_record(Run(seed=seed, model=model), data_fingerprint=fingerprint)
@@ -82,20 +75,12 @@ def test_originals_are_kept_once_a_data_set(tmp_path):
     folder = Run().path(tmp_path).parent.parent
     assert len(list(folder.glob("originals-*.npz"))) == 2
     assert save(0, "kan", "0" * 64, 5.0)["originals"].tolist() == [5, 5, 5]
-
-
-def test_originals_beside_the_pictures_of_an_older_record_are_read(tmp_path):
-    record = save_record(make_record(Run()), tmp_path, {})
-    np.savez(record.path.with_suffix(".npz"), originals=np.arange(3), reconstructions=np.arange(4))
-    assert load_arrays(record)["originals"].tolist() == [0, 1, 2]
-
-
-def test_originals_that_are_gone_are_named(saved):
-    record = save_record(make_record(Run()), saved.parents[3], {"reconstructions": np.zeros(3)})
-    (saved.parent.parent / ORIGINALS).unlink()
-    with pytest.raises(FileNotFoundError) as caught:
-        load_arrays(record)
-    assert str(caught.value.filename).endswith(ORIGINALS)
+    older = save_record(make_record(Run(seed=9)), tmp_path, {})  # with pictures of its own
+    np.savez(older.path.with_suffix(".npz"), originals=np.arange(3), reconstructions=np.arange(4))
+    (folder / ORIGINALS).unlink()
+    assert load_arrays(older)["originals"].tolist() == [0, 1, 2]
+    with pytest.raises(FileNotFoundError, match=ORIGINALS):
+        load_arrays(load_record(Run(seed=1).path(tmp_path)))
 
 
 def test_a_record_can_be_read_without_the_library(saved):
@@ -105,57 +90,32 @@ def test_a_record_can_be_read_without_the_library(saved):
     assert plain["evaluation"]["knn"]["confusion"] == [[2, 1], [0, 1]]
     assert plain["run"]["seed"] == 3
     assert plain["weights"]["file"] == saved.with_suffix(".safetensors").name
-    assert plain["training"] == {
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-4,
-        "epochs": 10,
-        "batch_size": 64,
-        "decay": 0.8,
-        "refine": None,
-    }
+    assert plain["training"]["learning_rate"] == 1e-3
 
 
 MISSING = object()
-# Where -> name -> a wrong value. What is in OPTIONAL may be missing, as in older records.
+# Where -> name -> a wrong value.
 FIELDS: dict[str, dict[str, Any]] = {
-    "run": {"seed": "0", "bottleneck": 0, "model": "KAN", "basis": "spline", "degree": 3},
-    "training": {"epochs": 1.5, "learning_rate": 0.0, "decay": None},
+    "run": {"seed": "0", "model": "KAN", "degree": 3},
+    "training": {"epochs": 1.5},
     "evaluation": {"test_mse": math.nan, "parameters": True, "knn": "1"},
-    "evaluation.knn": {"f1": "1", "confusion": [[0.5]], "accuracy": math.inf},
-    "history": {"train_loss": [0.1, math.nan], "seconds": None, "peak_memory": "1"},
-    "environment": {"threads": 0, "products": "mkl", "git_dirty": 1, "malloc": {"A": 1}},
-    "weights": {"file": 3, "sha256": None},
+    "evaluation.knn": {"f1": "1", "confusion": [[0.5]]},
+    "history": {"train_loss": [0.1, math.nan], "seconds": None},
+    "environment": {"threads": 0, "products": "mkl", "git_dirty": 1},
+    "weights": {"file": 3},
     "": {
         "wall_seconds": math.nan,
-        "classes": "cat",
-        "data_fingerprint": 5,
         "run": None,
-        "training": [],
-        "evaluation": 1,
-        "history": "x",
-        "environment": None,
         "shape": [1, 8],
-        "weights": "x.safetensors",
         "step_log_every": 0,
         "schema_version": 0,
         "measured_later": {"test_mse": {}},
     },
 }
-OPTIONAL = {
-    "run": {*FIELDS["run"]},
-    "training": {*FIELDS["training"]},
-    "evaluation": {*FIELDS["evaluation"]},
-    "history": {*FIELDS["history"]},
-    "": {"shape", "weights", "step_log_every", "schema_version", "measured_later"},
-}
 WRONG = [(where, name, wrong) for where, fields in FIELDS.items() for name, wrong in fields.items()]
 WRONG += [(where, "unheard_of", "one") for where in FIELDS]
-WRONG += [
-    (where, name, MISSING)
-    for where, fields in FIELDS.items()
-    for name in fields
-    if name not in OPTIONAL.get(where, ())
-]
+WRONG += [("", name, MISSING) for name in ("run", "training", "history", "environment", "classes")]
+WRONG += [("environment", "products", MISSING), ("evaluation.knn", "f1", MISSING)]
 
 
 def change(path: Path, where: str, name: str, value: Any) -> None:
@@ -182,21 +142,15 @@ def test_a_wrong_missing_or_unknown_field_is_named_and_so_is_the_file(saved, whe
     assert where.split(".")[0] in said
 
 
-def test_a_record_older_than_a_parameter_has_its_default(saved):
+def test_an_older_record_lacks_parameters_and_metrics_and_a_newer_one_has_more(saved):
     for name in ("output", "basis", "degree", "grid_size"):
         change(saved, "run", name, MISSING)
-    assert load_record(saved).run == Run(bottleneck=5, seed=3)
-
-
-def test_a_record_older_than_a_metric_lacks_it(saved):
     change(saved, "evaluation", "knn", MISSING)
-    assert "knn" not in load_record(saved).evaluation
-    assert load_record(saved).evaluation["test_mse"] == 0.125
-
-
-def test_a_metric_that_this_library_does_not_know_is_kept(saved):
     change(saved, "evaluation", "sharpness", 0.5)
-    assert load_record(saved).evaluation["sharpness"] == 0.5
+    record = load_record(saved)
+    assert record.run == Run(bottleneck=5, seed=3)
+    assert "knn" not in record.evaluation
+    assert (record.evaluation["test_mse"], record.evaluation["sharpness"]) == (0.125, 0.5)
 
 
 @pytest.mark.parametrize("more", [{}, {"colour": "red"}], ids=["same fields", "a new field"])
@@ -210,31 +164,17 @@ def test_a_record_of_a_newer_library_says_so_and_is_not_to_be_deleted(saved, mor
     assert "delete" not in str(caught.value)
 
 
-@pytest.mark.parametrize("length", [0, 1, 100, -3])
+@pytest.mark.parametrize("length", [0, 100, -3])
 def test_a_truncated_file_is_an_error_that_names_it(saved, length):
     saved.write_bytes(saved.read_bytes()[:length])
     with pytest.raises(ValueError, match=str(saved)):
         load_record(saved)
 
 
-def test_a_file_that_is_not_text_is_an_error_that_names_it(saved):
-    saved.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match=str(saved)):
-        load_record(saved)
-
-
-@pytest.mark.parametrize("length", [0, 1, 100, -3])
-def test_truncated_arrays_are_an_error_that_names_the_file(saved, length):
-    arrays = saved.with_suffix(".npz")
-    arrays.write_bytes(arrays.read_bytes()[:length])
-    with pytest.raises(ValueError, match=str(arrays)):
-        load_arrays(load_record(saved))
-
-
-def test_whichever_byte_of_the_arrays_is_changed_no_other_error_comes_of_it(saved):
+def test_whatever_is_changed_or_cut_off_of_the_arrays_no_other_error_comes_of_it(saved):
     record, arrays = load_record(saved), saved.with_suffix(".npz")
     whole, damaged = arrays.read_bytes(), 0
-    for place in range(len(whole)):
+    for place in range(0, len(whole), 3):
         content = bytearray(whole)
         content[place] ^= 0xFF
         arrays.write_bytes(content)
@@ -243,18 +183,14 @@ def test_whichever_byte_of_the_arrays_is_changed_no_other_error_comes_of_it(save
         except ValueError as error:
             assert str(arrays) in str(error)
             damaged += 1
-    assert damaged > len(whole) / 2
+    assert damaged > len(whole) / 6
+    for length in (0, 1, 100, -3):
+        arrays.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=str(arrays)):
+            load_arrays(record)
 
 
-def test_arrays_that_are_no_archive_are_an_error_that_names_the_file(saved):
-    arrays = saved.with_suffix(".npz")
-    with arrays.open("wb") as file:
-        np.save(file, np.arange(3))
-    with pytest.raises(ValueError, match=str(arrays)):
-        load_arrays(load_record(saved))
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, None, "0.1", True])
+@pytest.mark.parametrize("value", [math.nan, math.inf, None, "0.1", True, [0.5]])
 def test_a_metric_that_is_no_finite_number_is_refused_before_it_is_written(value):
     with pytest.raises(ValueError, match=r"evaluation\.test_mse"):
         make_record(Run(), evaluation={"test_mse": value, "knn": SCORE})
@@ -268,16 +204,23 @@ def newer_record(saved: Path) -> Any:
 
 # Of the record, its arrays, the originals of the data, its weights.
 @pytest.mark.parametrize("nth", [1, 2, 3, 4])
-def test_a_failure_while_writing_leaves_the_old_files_and_nothing_else(saved, monkeypatch, nth):
+@pytest.mark.parametrize("late", [False, True])
+def test_a_full_disk_leaves_the_old_files_and_nothing_else(saved, monkeypatch, nth, late):
     before, write_bytes, targets = contents(saved.parents[3]), Path.write_bytes, []
 
     def write(path: Path, content: bytes) -> int:
         targets.append(path)
-        if len(targets) < nth:
+        if late or len(targets) < nth:
             return write_bytes(path, content)
         write_bytes(path, content[: len(content) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    def sync(_: int) -> None:  # where writes are late, the error comes here
+        if len(targets) == nth:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    if late:
+        monkeypatch.setattr("os.fsync", sync)
     monkeypatch.setattr(Path, "write_bytes", write)
     with pytest.raises(OSError) as caught:
         newer_record(saved)
@@ -285,22 +228,6 @@ def test_a_failure_while_writing_leaves_the_old_files_and_nothing_else(saved, mo
     assert caught.value.errno == errno.ENOSPC
     expected = [".json", ".npz", ".npz", ".safetensors"][nth - 1]
     assert Path(caught.value.filename).suffix == expected  # not that of a temporary file
-    assert contents(saved.parents[3]) == before
-
-
-@pytest.mark.parametrize("nth", [1, 2, 3, 4])
-def test_a_disk_that_proves_full_at_the_end_leaves_the_old_files(saved, monkeypatch, nth):
-    before, calls = contents(saved.parents[3]), []
-
-    def sync(_: int) -> None:  # where writes are late, the error comes here
-        calls.append(None)
-        if len(calls) == nth:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", sync)
-    with pytest.raises(OSError) as caught:
-        newer_record(saved)
-    assert caught.value.errno == errno.ENOSPC
     assert contents(saved.parents[3]) == before
 
 
@@ -350,33 +277,27 @@ def test_a_run_that_is_saved_by_several_at_once_is_whole_at_any_time(tmp_path):
     assert not [name for name in contents(tmp_path) if name.name.startswith(".")]
 
 
-def test_a_missing_folder_is_named_by_the_file_that_was_meant(tmp_path):
+def test_an_atomic_file_is_readable_by_all_and_named_where_its_folder_is_missing(tmp_path):
+    with atomic_file(tmp_path / "file") as temporary:
+        temporary.write_text("whole")
+        assert not (tmp_path / "file").exists()
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
     path = tmp_path / "nowhere" / "table.csv"
     with pytest.raises(FileNotFoundError) as caught, atomic_file(path):
         pass
     assert caught.value.filename == str(path)
 
 
-def test_an_atomic_file_is_readable_by_all(tmp_path):
-    with atomic_file(tmp_path / "file") as temporary:
-        temporary.write_text("whole")
-        assert not (tmp_path / "file").exists()
-    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
-
-
-def test_records_come_in_the_order_of_the_runs(tmp_path):
+def test_records_come_in_the_order_of_the_runs_which_are_each_there_once(tmp_path):
     runs = [Run(bottleneck=9, seed=seed) for seed in (2, 0)]
     for run in runs:
         save_record(make_record(run), tmp_path, {})
     assert [record.run for record in load_records(runs, tmp_path)] == runs
-
-
-@pytest.mark.parametrize("runs", [[], [Run(seed=1), Run(seed=0), Run(seed=1)]])
-def test_runs_are_at_least_one_and_each_there_once(tmp_path, runs):
-    for run in runs:
-        save_record(make_record(run), tmp_path, {})
-    with pytest.raises(ValueError, match=f"runs: {len(runs)}"):
-        load_records(runs, tmp_path)
+    for wrong in ([], [*runs, runs[0]]):
+        with pytest.raises(ValueError, match=f"runs: {len(wrong)}"):
+            load_records(wrong, tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"seed=07\.json"):
+        load_records([Run(seed=7)], tmp_path)
 
 
 def test_records_of_different_data_under_one_name_are_refused(tmp_path):
@@ -385,11 +306,6 @@ def test_records_of_different_data_under_one_name_are_refused(tmp_path):
     save_record(make_record(second, data_fingerprint="1" * 64), tmp_path, {})
     with pytest.raises(ValueError, match=r"seed=01\.json .*seed=00\.json.*digits"):
         load_records([first, second], tmp_path)
-
-
-def test_a_missing_record_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"seed=07\.json"):
-        load_records([Run(seed=7)], tmp_path)
 
 
 def test_the_record_of_another_run_is_refused_and_what_differs_is_named(saved, tmp_path):
@@ -416,20 +332,6 @@ def test_the_committed_records_of_every_experiment_are_read_as_they_are(path):
     if not runs or runs[0].dataset == "digits":  # those are for trying things out
         pytest.skip("none are committed")
     table = to_frame(load_records(runs, "results"))
-    assert [Run(**row) for row in as_parameters(table)] == runs
+    assert len(table) == len(runs)
     for name in ("test_mse", "knn_accuracy", "parameters", "seconds"):
         assert table[name].notna().to_numpy().all()
-
-
-def as_parameters(table: Any) -> list[dict[str, Any]]:
-    """Rows of a frame as what ``Run`` takes: no NaN, and integers where pandas made floats."""
-    rows = table[list(Run.model_fields)].astype(object).to_dict("records")
-    whole = {"hidden", "epochs", "batch_size", "grid_size", "spline_order", "degree"}
-    return [
-        {
-            name: int(value) if name in whole else value
-            for name, value in row.items()
-            if value is not None and value == value
-        }
-        for row in rows
-    ]

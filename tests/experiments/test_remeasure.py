@@ -53,22 +53,10 @@ def test_what_is_missing_is_measured_and_what_was_there_is_untouched(
     assert after["measured_later"].pop(younger)["torch"] == torch.__version__
     assert after == before
     assert lacking(measured) == []
-
-
-def test_it_is_the_number_that_the_run_itself_would_have_measured(
-    results: Path, younger: str, few_digits: Images
-):
-    measured = remeasure(load_record(KEPT.path(results)), few_digits)
-    fresh = execute(KEPT, few_digits).record
-    assert measured.evaluation == fresh.evaluation
-
-
-def test_a_record_that_lacks_nothing_is_not_written(results: Path, few_digits: Images):
-    path = KEPT.path(results)
-    before = path.stat().st_mtime_ns, path.stat().st_ino
-    record = load_record(path)
-    assert remeasure(record, few_digits) == record
-    assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
+    assert measured.evaluation == execute(KEPT, few_digits).record.evaluation
+    written = path.stat().st_mtime_ns, path.stat().st_ino
+    assert remeasure(measured, few_digits) == measured  # lacks nothing, and is not written
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == written
 
 
 def test_without_weights_there_is_nothing_to_measure(
@@ -89,14 +77,14 @@ def test_other_data_are_refused(results: Path, younger: str, digits: Images):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.5", None, torch.zeros(2)])
+@pytest.mark.parametrize("value", [float("nan"), "0.5", torch.zeros(2)])
 def test_a_metric_that_is_no_number_leaves_the_record_as_it_was(
     results: Path, few_digits: Images, monkeypatch: pytest.MonkeyPatch, value: object
 ):
     monkeypatch.setitem(METRICS, "broken", lambda _: value)
     path = KEPT.path(results)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="broken="):
+    with pytest.raises(ValueError, match=r"evaluation\.broken"):
         remeasure(load_record(path), few_digits)
     assert path.read_bytes() == before
 
@@ -136,17 +124,9 @@ def test_the_command_measures_what_it_can_and_names_what_it_leaves(
     assert str(KEPT.path(results)) not in capsys.readouterr().out  # nothing is left to do
 
 
-def test_the_command_refuses_other_data(results, experiment, younger, digits, monkeypatch, capsys):
-    monkeypatch.setattr(command, "load_images", lambda name, root: digits)
-    assert called(monkeypatch, experiment, "--results", results) == 1
-    assert "images='digits'" in capsys.readouterr().err
-
-
-def test_the_command_line_where_nothing_is_lacking(results: Path, experiment: Path):
+def test_the_command_line_where_nothing_is_lacking(results, experiment, monkeypatch, capsys):
     call = [sys.executable, "-m", "kanlib.experiments.remeasure", str(experiment)]
     done = subprocess.run([*call, "--results", str(results)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    done = subprocess.run([*call, "--results", "nowhere"], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "nowhere" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert called(monkeypatch, experiment, "--results", "nowhere") == 1
+    assert "nowhere" in capsys.readouterr().err

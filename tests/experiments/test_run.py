@@ -19,65 +19,34 @@ from kanlib.training import TrainingConfig
     ("parameters", "named"),
     [
         ({"bottlneck": 9}, "bottlneck=9"),
-        ({"model": "KAN"}, "model='KAN'"),
-        ({"model": None}, "model=None"),
         ({"model": ["kan"]}, r"model=\['kan'\]"),
         ({"preset": "text"}, "preset='text'"),
         ({"bottleneck": 0}, "bottleneck=0"),
-        ({"bottleneck": "9"}, "bottleneck='9'"),
         ({"bottleneck": 9.0}, r"bottleneck=9\.0"),
         ({"bottleneck": True}, "bottleneck=True"),
-        ({"bottleneck": np.int64(9)}, "bottleneck=.*9"),
-        ({"seed": -1}, "seed=-1"),
         ({"seed": 2**31}, "seed=2147483648"),
-        ({"seed": None}, "seed=None"),
         ({"hidden": 0}, "hidden=0"),
-        ({"match_parameters": 1}, "match_parameters=1"),
         ({"separate_scale": "false"}, "separate_scale='false'"),
-        ({"separate_scale": np.bool_(False)}, "separate_scale="),
         ({"output": "relu"}, "output='relu'"),
-        ({"learning_rate": 0.0}, r"learning_rate=0\.0"),
         ({"learning_rate": math.nan}, "learning_rate=nan"),
-        ({"learning_rate": math.inf}, "learning_rate=inf"),
         ({"learning_rate": "1e-3"}, "learning_rate='1e-3'"),
-        ({"learning_rate": True}, "learning_rate=True"),
-        ({"weight_decay": -0.1}, r"weight_decay=-0\.1"),
-        ({"epochs": 0}, "epochs=0"),
-        ({"batch_size": 1.0}, r"batch_size=1\.0"),
         ({"decay": 1.5}, r"decay=1\.5"),
-        ({"dataset": ""}, "dataset=''"),
         ({"dataset": "../mnist"}, r"dataset='\.\./mnist'"),
         ({"dataset": ".."}, r"dataset='\.\.'"),
-        ({"dataset": "a/b"}, "dataset='a/b'"),
-        ({"dataset": "é"}, "dataset='é'"),
         ({"dataset": "mnist\n"}, r"dataset='mnist\\n'"),
         ({"basis": "bsplines"}, "basis='bsplines'"),
-        ({"basis": None}, "basis=None"),
         ({"basis": []}, r"basis=\[\]"),
-        ({"basis": BSpline()}, r"basis=BSpline\("),
-        ({"grid_size": 0}, "grid_size=0"),
         ({"grid_size": 5.0}, r"grid_size=5\.0"),
-        ({"basis": "gaussian-rbf", "grid_size": 1}, "grid_size=1"),
         ({"spline_order": 6}, "spline_order=6"),
         ({"grid_range": -1.0}, r"grid_range=-1\.0"),
-        ({"grid_range": math.inf}, "grid_range=inf"),
-        ({"grid_range": (-1.0, 1.0)}, r"grid_range=\(-1\.0, 1\.0\)"),
         ({"basis": "chebyshev", "degree": 0}, "degree=0"),
-        ({"degree": 4}, "degree=4.*'bspline'"),
         ({"basis": "chebyshev", "grid_size": 5}, "grid_size=5.*'chebyshev'"),
-        ({"basis": "gaussian-rbf", "spline_order": 3}, "spline_order=3.*'gaussian-rbf'"),
         ({"base": "relu"}, "base='relu'"),
-        ({"init_noise": -1.0}, r"init_noise=-1\.0"),
-        ({"refine": "coarser"}, "refine='coarser'"),
         ({"refine": "finer", "epochs": 1}, "epochs=1.*refine='finer'"),
         ({"refine": "finer", "model": "mlp"}, "refine='finer'.*'mlp'"),
         ({"refine": "longer", "basis": "chebyshev"}, "refine='longer'.*'chebyshev'"),
-        ({"model": "mlp", "basis": "chebyshev"}, "basis=Chebyshev.*'mlp'"),
         ({"model": "pca", "grid_size": 9}, "basis=BSpline.*grid_size=9.*'pca'"),
-        ({"model": "conv", "hidden": 9}, "hidden=9.*'conv'"),
-        ({"model": "kan", "match_parameters": True}, "match_parameters=True.*'kan'"),
         ({"model": "mlp", "hidden": 9, "match_parameters": True}, "hidden=9.*match_parameters"),
-        ({"model": "mlp", "separate_scale": False}, "separate_scale=False.*'mlp'"),
         ({"seed": -1, "epochs": 0}, "seed=-1.*epochs=0"),
     ],
     ids=str,
@@ -156,14 +125,6 @@ def test_every_parameter_is_varied_below():
     assert BASIS.keys() == BASES.keys()
 
 
-@given(runs(), runs())
-def test_runs_share_a_file_only_if_they_are_equal(parameters, others):
-    run, other = Run(**parameters), Run(**others)
-    assert (run == other) == (run.path("results") == other.path("results"))
-    assert run.path("results").parts[:4] == ("results", "runs", run.dataset, run.model)
-    assert run.path("results").suffix == ".json"
-
-
 @given(runs(), st.sampled_from(sorted(PARAMETERS)), st.data())
 def test_a_change_of_any_one_parameter_changes_the_file(parameters, name, data):
     changed = parameters | {name: data.draw(PARAMETERS[name])}
@@ -174,6 +135,7 @@ def test_a_change_of_any_one_parameter_changes_the_file(parameters, name, data):
         return
     assert (run == other) == (run.path("r") == other.path("r"))
     assert (run == other) == (run.model_dump() == other.model_dump())
+    assert run.path("results").parts[:4] == ("results", "runs", run.dataset, run.model)
 
 
 @given(runs())
@@ -207,25 +169,9 @@ def test_a_basis_has_its_own_defaults_for_what_is_not_given():
         ({"basis": "chebyshev", "degree": 7}, Chebyshev(7)),
     ],
 )
-@pytest.mark.parametrize("model", ["kan", "kan-pure"])
-def test_a_basis_reaches_the_layers(model, parameters, basis):
-    built = Run(model=model, **parameters).build_model((1, 8, 8))
+def test_a_basis_reaches_the_layers(parameters, basis):
+    built = Run(**parameters).build_model((1, 8, 8))
     assert {m.basis for m in built.modules() if isinstance(m, KANLinear)} == {basis}
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "near"),
-    [
-        ("seed", 7, 107),
-        ("bottleneck", 9, 10_009),
-        ("hidden", 1, 10),
-        ("learning_rate", 1e-3, math.nextafter(1e-3, 1)),
-        ("weight_decay", None, 0.0),
-        ("dataset", "mnist", "MNIST"),
-    ],
-)
-def test_values_near_each_other_are_kept_apart(name, value, near):
-    assert Run(**{name: value}).path("r") != Run(**{name: near}).path("r")
 
 
 def test_files_sort_by_size_and_name_what_is_not_the_default():

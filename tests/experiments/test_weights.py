@@ -9,7 +9,6 @@ import torch
 from records import ARRAYS, make_record
 from safetensors import safe_open
 from safetensors.torch import save as pack_tensors
-from torch import Tensor, nn
 
 import kanlib
 from kanlib import MODELS, KANLinear
@@ -17,23 +16,17 @@ from kanlib.data import Images
 from kanlib.experiments import Run, execute, has_weights, load, load_record, save_record
 from kanlib.experiments.weights import pack
 from kanlib.models import Autoencoder
-from kanlib.models.registry import ModelSpec
 from kanlib.nn.bases import BASES
 
 SHAPE = (1, 8, 8)
 RUNS = [
     *(Run(model=name, bottleneck=3) for name in MODELS),
-    *(Run(model=name, bottleneck=3, hidden=6) for name in ("kan", "kan-pure", "mlp", "spline-mlp")),
-    *(Run(model="kan-pure", bottleneck=3, basis=name) for name in BASES),
-    *(Run(model="spline-mlp", bottleneck=3, basis=name) for name in BASES),
-    Run(bottleneck=3, grid_size=2, spline_order=2, grid_range=1.5, base="zero"),
-    Run(bottleneck=3, basis="gaussian-rbf", grid_size=4, grid_range=1.0, base="identity"),
+    *(Run(model="kan-pure", bottleneck=3, basis=name) for name in BASES if name != "bspline"),
+    Run(bottleneck=3, hidden=6, grid_size=2, spline_order=2, grid_range=1.5, base="zero"),
     Run(bottleneck=3, basis="chebyshev", degree=2, separate_scale=False),
     Run(bottleneck=3, refine="finer"),
-    Run(model="kan-pure", bottleneck=3, refine="longer", spline_order=2),
+    Run(model="kan-pure", bottleneck=3, refine="longer", output="tanh"),
     Run(model="conv", bottleneck=3, match_parameters=True, output="linear"),
-    Run(model="mlp", bottleneck=3, match_parameters=True, separate_scale=False),
-    Run(model="kan", bottleneck=3, output="tanh"),
 ]
 
 
@@ -44,7 +37,7 @@ def short(run: Run) -> str:
 
 @pytest.mark.parametrize("run", RUNS, ids=short)
 def test_a_model_comes_back_bit_for_bit(run, few_digits: Images, tmp_path: Path):
-    run = Run(**run.model_dump() | {"epochs": 2})
+    run = Run(**run.model_dump() | {"epochs": 2 if run.refine else 1})
     result = execute(run, few_digits).save(tmp_path)
     state = torch.get_rng_state()
     model = load(result.record)
@@ -82,36 +75,17 @@ def test_a_model_is_loaded_by_its_record_by_a_path_or_by_the_file_of_its_weights
         assert torch.equal(model.get_parameter("mean"), models[0].get_parameter("mean"))
 
 
-def test_a_file_of_weights_can_be_used_apart_from_its_record(copy: Path, saved: Path):
-    alone = copy.with_suffix(".safetensors").rename(copy.parent / "mine.safetensors")
-    assert torch.equal(load(alone).get_parameter("mean"), load(saved).get_parameter("mean"))
-
-
-def test_a_record_with_its_files_can_be_moved_to_another_folder(copy: Path):
-    assert has_weights(load_record(copy))
-    assert isinstance(load(copy), Autoencoder)
-
-
-def test_an_older_record_has_no_weights_and_says_what_to_do(tmp_path: Path):
-    record = save_record(make_record(Run()), tmp_path, ARRAYS)
-    assert not has_weights(record)
-    for way in (record, record.path):
-        with pytest.raises(FileNotFoundError, match="execute") as caught:
-            load(way)
-        assert str(record.path) in str(caught.value)
-
-
-def test_weights_that_are_gone_are_missed(copy: Path):
+def test_without_weights_a_record_says_what_to_do(tmp_path: Path, copy: Path):
     copy.with_suffix(".safetensors").unlink()
-    assert not has_weights(load_record(copy))
-    with pytest.raises(FileNotFoundError, match="execute") as caught:
-        load(copy)
-    assert str(copy) in str(caught.value)
-
-
-def test_a_record_that_lies_nowhere_is_not_loaded():
-    with pytest.raises(ValueError, match="seed=7"):
+    older = save_record(make_record(Run()), tmp_path, ARRAYS)
+    with pytest.raises(ValueError, match="seed=7"):  # it lies nowhere
         load(make_record(Run(seed=7)))
+    for record in (older, load_record(copy)):
+        assert not has_weights(record)
+        for way in (record, record.path):
+            with pytest.raises(FileNotFoundError, match="execute") as caught:
+                load(way)
+            assert str(record.path) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["no.json", "no.safetensors"])
@@ -120,7 +94,7 @@ def test_a_path_without_a_file_is_named(tmp_path: Path, name: str):
         load(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["", "arrays.npz", "model.pt", "model.pkl"])
+@pytest.mark.parametrize("name", ["", "model.pt"])
 def test_a_path_of_another_kind_is_named(tmp_path: Path, name: str):
     with pytest.raises(ValueError, match="record=") as caught:
         load(tmp_path / name)
@@ -135,27 +109,19 @@ def refused(record: Path, weights: Path) -> None:
         assert str(weights) in str(caught.value)
 
 
-@pytest.mark.parametrize("length", [0, 5, 8, 100, -1])
+@pytest.mark.parametrize("length", [0, 8, 100, -1])
 def test_truncated_weights_are_refused(copy: Path, length: int):
     weights = copy.with_suffix(".safetensors")
     weights.write_bytes(weights.read_bytes()[:length])
     refused(copy, weights)
 
 
-def test_one_changed_bit_is_noticed_by_the_record(copy: Path):
+def test_other_weights_than_those_the_record_names_are_not_taken(copy: Path):
     weights = copy.with_suffix(".safetensors")
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(ValueError) as caught:
-        load(copy)
-    assert str(weights) in str(caught.value)
-
-
-def test_weights_of_another_run_are_not_taken(copy: Path, few_digits: Images, tmp_path: Path):
-    other = execute(Run(model="pca", bottleneck=7), few_digits).save(tmp_path / "other").record
-    weights = copy.with_suffix(".safetensors")
-    weights.write_bytes(other.path.with_suffix(".safetensors").read_bytes())
+    assert isinstance(load(weights), Autoencoder)  # apart from its record it is whole
     with pytest.raises(ValueError) as caught:
         load(copy)
     assert str(weights) in str(caught.value)
@@ -174,18 +140,12 @@ def origin(shape: object = SHAPE, **run: object) -> dict[str, str]:
     ("tensors", "metadata"),
     [
         (GOOD, None),
-        (GOOD, {"format": "pt"}),
         (GOOD, {"kanlib": "PCA"}),
-        (GOOD, {"kanlib": "[]"}),
-        (GOOD, {"kanlib": "{}"}),
         (GOOD, {"kanlib": '{"run": 1, "shape": [1, 8, 8]}'}),
         (GOOD, origin(colour="red")),
-        (GOOD, origin(model="GAN")),
         (GOOD, origin(shape=(8, 8))),
-        (GOOD, origin(shape=8)),
         (GOOD, origin(shape=(1, 9, 9))),
         (GOOD, origin(model="kan")),
-        (GOOD, origin(bottleneck=65)),
         ({"mean": torch.zeros(64)}, origin()),
         (GOOD | {"more": torch.zeros(1)}, origin()),
     ],
@@ -226,32 +186,3 @@ def test_the_file_says_of_which_run_and_shape_it_is(saved: Path):
 def test_the_same_model_makes_the_same_file():
     run = Run(model="mlp", bottleneck=3)
     assert len({pack(run.build_model(SHAPE), run, SHAPE) for _ in range(8)}) == 1
-
-
-def test_layers_that_share_a_weight_share_it_no_less_after_a_round_trip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    class Twice(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.there = nn.Linear(64, 64, bias=False)
-            self.back = nn.Linear(64, 64, bias=False)
-            self.back.weight = self.there.weight
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.back(self.there(x))
-
-    def tied(shape, bottleneck):
-        code = nn.Sequential(nn.Flatten(), Twice(), nn.Linear(64, bottleneck))
-        return Autoencoder(code, nn.Sequential(nn.Linear(bottleneck, 64), nn.Unflatten(1, shape)))
-
-    monkeypatch.setitem(MODELS, "tied", ModelSpec("tied", tied))
-    run = Run(model="tied")
-    model, path = run.build_model(SHAPE), tmp_path / "tied.safetensors"
-    with torch.no_grad():
-        model.get_parameter("encoder.1.there.weight").add_(1)
-    path.write_bytes(pack(model, run, SHAPE))
-    images, loaded = torch.rand(3, *SHAPE), load(path)
-    assert torch.equal(loaded(images), model(images))
-    there, back = (loaded.get_parameter(f"encoder.1.{name}.weight") for name in ("there", "back"))
-    assert there is back

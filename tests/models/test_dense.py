@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from kanlib import BSpline, KANLinear, count_parameters
+from kanlib import MODELS, BSpline, KANLinear, build_model, count_parameters
 from kanlib.models.autoencoder import match_parameters
 from kanlib.models.conv import conv
 from kanlib.models.dense import kan, kan_pure, mlp
@@ -30,9 +30,7 @@ def dense(inputs: int, outputs: int) -> int:
         # 10 parameters an edge: base, scale, G + k = 8 coefficients.
         (lambda: kan(MNIST, 34), 535_500),
         (lambda: kan(MNIST, 34), 2 * 784 * 34 * 10 + 2 * dense(34, 34)),
-        (lambda: kan(MNIST, 34, separate_scale=False), 2 * 784 * 34 * 9 + 2 * dense(34, 34)),
         (lambda: kan(MNIST, 9, 20), 2 * 784 * 20 * 10 + dense(20, 9) + dense(9, 20)),
-        (lambda: kan_pure(COLOUR, 72), 2 * 3072 * 72 * 10),
         (lambda: kan_pure(COLOUR, 72, separate_scale=False), 2 * 3072 * 72 * 9),
         (lambda: kan_pure(MNIST, 9, 20), 2 * (784 * 20 + 20 * 9) * 10),
         (lambda: kan_pure(MNIST, 9, basis=BSpline(20, 2)), 2 * 784 * 9 * (22 + 2)),
@@ -47,12 +45,10 @@ def dense(inputs: int, outputs: int) -> int:
             dense(784, 20) + dense(20, 9) + dense(9, 20) + dense(20, 784),
         ),
         (lambda: conv(MNIST, 9), 818),
-        (lambda: conv(MNIST, 9), convolutions(1, 8, 4, 1)),
         (lambda: conv(MNIST, 18), convolutions(1, 8, 4, 2)),
         (lambda: conv(COLOUR, 48), convolutions(3, 32, 8, 3)),
         (lambda: conv(COLOUR, 32, dataset="svhn"), convolutions(3, 16, 8, 2)),
-        (lambda: conv(COLOUR, 48, dataset="svhn"), convolutions(3, 32, 8, 3)),
-        (lambda: conv(COLOUR, 64, dataset="svhn"), convolutions(3, 64, 8, 4)),
+        (lambda: conv(COLOUR, 64, dataset="svhn-test10k"), convolutions(3, 64, 8, 4)),
         (lambda: conv(MNIST, 9, width=2.0), convolutions(1, 16, 8, 1)),
         # 28 -> 14 -> 7 -> 4: a last map of 8 x 4 x 4, dense to the code and back
         (
@@ -89,7 +85,7 @@ def test_the_published_convolutions_have_the_published_codes(shape, bottleneck, 
     assert model(images).shape == images.shape
 
 
-SHAPES = [MNIST, COLOUR, (1, 8, 8), (3, 15, 17), (2, 1, 9), (1, 1, 24), (1, 1, 150), (1, 1, 1)]
+SHAPES = [MNIST, (3, 15, 17), (2, 1, 9), (1, 1, 1)]
 BUILDERS = {
     "kan": kan,
     "kan with hidden": lambda shape, size: kan(shape, size, 11),
@@ -103,9 +99,9 @@ BUILDERS = {
 
 @pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("bottleneck", [1, 9, None], ids=["1", "9", "all"])
+@pytest.mark.parametrize("bottleneck", [9, 70])
 def test_any_image_becomes_a_code_and_an_image_again(build, shape, bottleneck):
-    bottleneck = min(bottleneck or 70, math.prod(shape))
+    bottleneck = min(bottleneck, math.prod(shape))
     model = build(shape, bottleneck)
     images = torch.rand(3, *shape) * 2 - 1
     codes = model.encode(images)
@@ -117,7 +113,7 @@ def test_any_image_becomes_a_code_and_an_image_again(build, shape, bottleneck):
     assert all(p.grad is not None for p in model.parameters())  # nothing is built and never called
 
 
-@pytest.mark.parametrize(("channels", "length"), [(1, 24), (2, 150), (1, 9)])
+@pytest.mark.parametrize(("channels", "length"), [(1, 24), (2, 9)])
 def test_at_height_1_the_convolutions_are_those_of_one_dimension(channels, length):
     nn, model = torch.nn, conv((channels, 1, length), 4)
     widths, lengths = [channels, 32, 8, 8], [length]
@@ -141,24 +137,6 @@ def test_at_height_1_the_convolutions_are_those_of_one_dimension(channels, lengt
     torch.testing.assert_close(model(windows[:, :, None])[:, :, 0], expected)
 
 
-def test_the_parameters_of_a_convolution_in_one_dimension_are_counted_by_hand():
-    # 24 -> 12 -> 6 -> 3; kernels of 3 through 1, 32, 8, 8 channels and back, and 24 features.
-    there = (3 * 32 + 32) + (3 * 32 * 8 + 8) + (3 * 8 * 8 + 8)
-    back = (3 * 8 * 8 + 8) + (3 * 8 * 32 + 32) + (3 * 32 + 1)
-    assert there + back == 2201
-    assert count_parameters(conv((1, 1, 24), 4)) == 2201 + dense(24, 4) + dense(4, 24)
-
-
-def test_the_convolutions_end_in_tanh_and_the_kans_are_unbounded():
-    images = torch.full((1, *MNIST), 1.0)
-    for build, bounded in ((conv, True), (kan, False)):
-        model = build(MNIST, 9)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.fill_(1.0)
-        assert (model(images).abs().max() <= 1) == bounded
-
-
 def test_the_papers_model_is_kan_relu_dense_and_back():
     nn, model = torch.nn, kan(MNIST, 4)
     for half, kinds in (
@@ -168,40 +146,18 @@ def test_the_papers_model_is_kan_relu_dense_and_back():
         assert [type(module) for module in half.children()] == kinds
 
 
-@pytest.mark.parametrize(
-    ("build", "named"),
-    [
-        (lambda: kan(MNIST, 0), "bottleneck=0"),
-        (lambda: kan_pure(MNIST, 785), "bottleneck=785"),
-        (lambda: mlp(MNIST, -3), "bottleneck=-3"),
-        (lambda: conv(MNIST, 1000), "bottleneck=1000"),
-        (lambda: kan(MNIST, 9.5), r"bottleneck=9\.5"),  # pyright: ignore
-        (lambda: kan(MNIST, True), "bottleneck=True"),
-        (lambda: mlp(MNIST, "9"), "bottleneck='9'"),  # pyright: ignore
-        (lambda: kan(MNIST, 9, 0), "hidden=0"),
-        (lambda: mlp(MNIST, 9, 2.0), r"hidden=2\.0"),  # pyright: ignore
-        (lambda: kan((28, 28), 9), r"shape=\(28, 28\)"),  # pyright: ignore
-        (lambda: conv((0, 8, 8), 9), r"shape=\(0, 8, 8\)"),
-        (lambda: conv(MNIST, 9, 0.0), r"width=0\.0"),
-        (lambda: conv(MNIST, 9, math.inf), "width=inf"),
-        (lambda: match_parameters(lambda size: mlp(MNIST, 9, size), 0), "target=0"),
-    ],
-)
-def test_an_argument_out_of_range_is_named(build, named):
-    with pytest.raises(ValueError, match=named):
-        build()
-
-
-@pytest.mark.parametrize("target", [500, 10_000, 535_500])
-def test_the_matched_size_is_the_nearest_of_all(target):
+def test_the_matched_size_is_the_nearest_of_all():
     def build(size: int) -> torch.nn.Module:
         return torch.nn.Linear(100, size)  # 101 parameters a unit
 
-    size = match_parameters(build, target)
-    distances = {n: abs(101 * n - target) for n in range(1, 6000)}
-    assert distances[size] == min(distances.values())
+    targets = (1, 151, 152, 535_500)
+    assert [match_parameters(build, target) for target in targets] == [1, 1, 2, 5302]
+    with pytest.raises(ValueError, match=r"target=20000000 .*131072"):
+        match_parameters(build, 20_000_000)
 
 
-def test_a_target_out_of_reach_is_an_error():
-    with pytest.raises(ValueError, match=r"target=5000.* 9"):
-        match_parameters(lambda size: torch.nn.Linear(10, size), 5000, largest=9)
+@pytest.mark.parametrize("name", MODELS)
+def test_no_model_has_a_code_larger_than_the_image(name):
+    for bottleneck in (0, 65):
+        with pytest.raises(ValueError, match=f"bottleneck={bottleneck} "):
+            build_model(name, (1, 8, 8), bottleneck)

@@ -1,7 +1,5 @@
 """Layers made from efficient-kan's weights, compared with the recursion that it computes."""
 
-import itertools
-
 import pytest
 import torch
 
@@ -23,10 +21,8 @@ def close(ours: torch.Tensor, theirs: torch.Tensor, relative: float = 1e-5) -> b
     return bool((ours - theirs).abs().max() <= relative * theirs.abs().max())
 
 
-@pytest.mark.parametrize(
-    ("order", "grid_size", "scaled"),
-    list(itertools.product((1, 2, 3, 4, 5), (5, 20), (True, False))),
-)
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("grid_size", "scaled"), [(5, True), (20, False)])
 def test_outputs_and_gradients_equal_the_recursion(order, grid_size, scaled):
     recursion = RecursiveKANLinear(IN, OUT, grid_size, order, separate_scale=scaled)
     with torch.no_grad():  # as large as after training
@@ -55,20 +51,11 @@ def test_outputs_and_gradients_equal_the_recursion(order, grid_size, scaled):
         assert close(ours_by["spline_scale"], theirs_by["spline_scaler"])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_dtype_of_the_weights_is_kept(dtype):
-    recursion = RecursiveKANLinear(IN, OUT).to(dtype)
-    layer = from_efficient_kan(recursion.state_dict())
-    x = torch.rand(5, IN, dtype=dtype)
-    assert layer(x).dtype == dtype
-    assert close(layer(x), recursion(x))
-
-
 @pytest.mark.parametrize(
     ("grid_size", "ends", "dtype"),
     [
         (5, (-1.0, 1.0), torch.bfloat16),
-        (5, (-1.0, 1.0), torch.float16),
+        (5, (-1.0, 1.0), torch.float64),
         (2000, (-1.0, 1.0), torch.float32),
         (50, (100.0, 101.0), torch.float32),
     ],
@@ -82,14 +69,7 @@ def test_a_rounded_grid_is_still_uniform(grid_size, ends, dtype):
     layer = from_efficient_kan({name: value.to(dtype) for name, value in state.items()})
     assert isinstance(layer.basis, BSpline)
     assert layer.basis.grid_range == pytest.approx(ends, rel=torch.finfo(dtype).eps)
-
-
-def test_another_grid_range_is_read_off_the_grid():
-    state = RecursiveKANLinear(IN, OUT).state_dict()
-    state["grid"] = state["grid"] * 1.5 + 0.5
-    layer = from_efficient_kan(state)
-    assert isinstance(layer.basis, BSpline)
-    assert layer.basis.grid_range == pytest.approx((-1.0, 2.0))
+    assert layer.weight.dtype == dtype
 
 
 def test_the_identity_may_be_the_base():
@@ -118,19 +98,17 @@ def test_the_state_is_copied():
 @pytest.mark.parametrize(
     ("change", "stated"),
     [
-        ({"base_weight": None}, r"state_dict .*\['base_weight'\]"),
-        ({"grid": None}, r"state_dict .*\['grid'\]"),
-        ({"spline_weight": None, "grid": None}, r"state_dict .*\['grid', 'spline_weight'\]"),
-        ({"base_activation.weight": torch.zeros(1)}, r"state_dict .*\['base_activation.weight'\]"),
-        ({"base_weight": torch.zeros(IN, OUT)}, r"base_weight .*\(7, 4\)"),
-        ({"spline_scaler": torch.zeros(OUT)}, r"spline_scaler .*\(4,\)"),
-        ({"spline_weight": torch.zeros(OUT, IN)}, r"spline_weight .*\(4, 7\)"),
-        ({"spline_weight": torch.zeros(OUT, 0, 8)}, r"spline_weight .*\(4, 0, 8\)"),
-        ({"spline_weight": torch.zeros(OUT, IN, 8).long()}, r"spline_weight .*torch\.int64"),
-        ({"grid": torch.zeros(12)}, r"grid .*\(12,\)"),
-        ({"grid": torch.linspace(-2.2, 2.2, 12).expand(3, 12)}, r"grid .*\(3, 12\)"),
-        ({"grid": torch.linspace(-1, 1, 8).expand(IN, 8)}, r"grid .*\b8\b"),
+        ({"base_weight": None}, r"state_dict .*\['grid'"),
+        ({"base_activation.weight": torch.zeros(1)}, r"state_dict .*'base_activation.weight'"),
+        ({"base_weight": torch.zeros(IN, OUT)}, r"'base_weight': \(7, 4\)"),
+        ({"spline_scaler": torch.zeros(OUT)}, r"'spline_scaler': \(4,\)"),
+        ({"spline_weight": torch.zeros(OUT, IN)}, r"'spline_weight': \(4, 7\)"),
+        ({"spline_weight": torch.zeros(OUT, 0, 8)}, r"'spline_weight': \(4, 0, 8\)"),
+        ({"grid": torch.zeros(12)}, r"'grid': \(12,\)"),
+        ({"grid": torch.linspace(-2.2, 2.2, 12).expand(3, 12)}, r"'grid': \(3, 12\)"),
+        ({"grid": torch.linspace(-1, 1, 8).expand(IN, 8)}, r"'grid': \(7, 8\)"),
         ({"grid": torch.zeros(IN, 12)}, r"grid_range=\(0.0, 0.0\)"),
+        ({"grid": torch.linspace(-2.2, 2.2, 15).expand(IN, 15)}, "spline_order=6"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -139,11 +117,6 @@ def test_missing_unknown_and_misshapen_tensors_are_refused(change, stated):
     state = {name: tensor for name, tensor in state.items() if tensor is not None}
     with pytest.raises(ValueError, match=stated):
         from_efficient_kan(state)
-
-
-def test_an_order_above_5_is_refused():
-    with pytest.raises(ValueError, match="spline_order=6 "):
-        from_efficient_kan(RecursiveKANLinear(IN, OUT, spline_order=6).state_dict())
 
 
 @pytest.mark.parametrize(

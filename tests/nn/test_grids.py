@@ -9,7 +9,7 @@ from torch import nn
 
 from kanlib import BSpline, Chebyshev, KANLinear, coverage, refine
 from kanlib.models.dense import kan_pure
-from kanlib.nn import REFINEMENTS, Coverage, refine_model
+from kanlib.nn import Coverage, refine_model
 
 CUBIC = BSpline()  # 5 intervals of 0.4 on [-1, 1]; the extended grid ends at 2.2
 
@@ -22,16 +22,6 @@ def layer_of(basis=CUBIC, **options):
 def test_shares_are_those_counted_by_hand():
     x = torch.tensor([[-1.0, 0.0, 1.0], [1.1, -2.1, 2.2], [3.0, -9.0, 0.5]], dtype=torch.float64)
     assert coverage(layer_of(), x) == {"": Coverage(inside=4 / 9, fading=2 / 9, outside=3 / 9)}
-
-
-def test_beyond_the_grid_there_is_no_spline():
-    layer = layer_of()
-    with torch.no_grad():
-        layer.weight[:, 0] = 0
-    for place, share in ((2.2, "outside"), (2.1, "fading"), (1.0, "inside")):
-        x = torch.full((1, 3), place, dtype=torch.float64)
-        assert getattr(coverage(layer, x)[""], share) == 1
-        assert bool(layer(x).any()) == (share != "outside")
 
 
 def test_layers_of_a_model_are_named_and_it_is_left_as_it_was():
@@ -78,8 +68,7 @@ def test_without_a_grid_or_inputs_nothing_is_covered(model, rows):
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("separate_scale", [True, False])
-@pytest.mark.parametrize("factor", [1, 2, 7])
+@pytest.mark.parametrize(("separate_scale", "factor"), [(True, 2), (False, 7)])
 def test_a_finer_grid_leaves_the_function_as_it_was(order, separate_scale, factor):
     layer = layer_of(BSpline(5, order), separate_scale=separate_scale)
     finer = refine(layer, 5 * factor)
@@ -108,22 +97,11 @@ def test_dtypes_stay(dtype):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("grid_size", 0), ("grid_size", 2.0), ("grid_range", (1.0, 1.0))]
-)
+@pytest.mark.parametrize(("name", "value"), [("grid_size", 0), ("grid_range", (1.0, 1.0))])
 def test_an_argument_out_of_range_is_named(name, value):
     options: dict[str, Any] = {"grid_size": 5} | {name: value}
     with pytest.raises(ValueError, match=re.escape(f"{name}={value!r} ")):
         refine(layer_of(), **options)
-
-
-def test_a_layer_with_another_basis_is_refused():
-    with pytest.raises(ValueError, match=r"refine: basis=Chebyshev\(degree=4\) "):
-        refine(KANLinear(3, 2, basis=Chebyshev()), 5)
-
-
-def test_a_refined_layer_is_in_the_mode_of_the_old():
-    assert not refine(layer_of().eval(), 10).training
 
 
 def test_a_layer_with_parametrizations_is_refused():
@@ -132,14 +110,7 @@ def test_a_layer_with_parametrizations_is_refused():
         refine(layer, 10)
 
 
-def test_what_is_not_a_layer_is_refused():
-    with pytest.raises(TypeError, match=r"coverage: model='kan' "):
-        coverage("kan", torch.zeros(1, 3))  # pyright: ignore[reportArgumentType]
-    with pytest.raises(TypeError, match=r"refine: layer=Linear"):
-        refine(nn.Linear(3, 2), 5)  # pyright: ignore[reportArgumentType]
-
-
-@pytest.mark.parametrize("how", REFINEMENTS)
+@pytest.mark.parametrize("how", ["finer", "longer"])
 def test_a_refined_model_computes_the_same(how):
     model = kan_pure((1, 4, 4), 3).double()
     x = torch.rand(20, 1, 4, 4, dtype=torch.float64) * 2 - 1
@@ -159,7 +130,7 @@ def test_a_refined_model_computes_the_same(how):
     [
         (nn.Sequential(KANLinear(2, 2)), "wider", "how='wider' "),
         (nn.Sequential(KANLinear(2, 2, basis=Chebyshev())), "finer", "basis=Chebyshev"),
-        (KANLinear(2, 2), "finer", "model=KANLinear"),
+        (KANLinear(2, 2), "finer", "submodule"),
     ],
     ids=["another way", "another basis", "a layer itself"],
 )
@@ -168,8 +139,8 @@ def test_what_refine_model_cannot_do_is_refused(model, how, stated):
         refine_model(model, how)
 
 
-def test_what_is_frozen_or_shared_stays_so():
-    layer = KANLinear(2, 2, separate_scale=True)
+def test_what_is_frozen_or_shared_stays_so_and_so_does_the_mode():
+    layer = KANLinear(2, 2, separate_scale=True).eval()
     layer.weight.requires_grad_(False)
     model = nn.Sequential(layer, nn.ReLU(), layer)
     x = torch.rand(5, 2) * 2 - 1
@@ -179,3 +150,4 @@ def test_what_is_frozen_or_shared_stays_so():
     assert model[0] is model[2] is not layer
     assert [p.requires_grad for p in model.parameters()] == [False, True]
     assert torch.equal(torch.get_rng_state(), state)
+    assert not model[0].training

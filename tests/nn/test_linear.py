@@ -1,7 +1,5 @@
 """What a KAN layer promises, for every basis of the registry."""
 
-import copy
-import io
 import itertools
 import re
 from typing import Any
@@ -14,27 +12,34 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from kanlib import KANLinear
 from kanlib.nn import BASES, BSpline
+from kanlib.nn.features import scaled_weight
 
 EXAMPLES = {
     **{name: family() for name, family in BASES.items()},
     **{f"bspline{order}": BSpline(4, order) for order in (1, 2, 4, 5)},
 }
 IN, OUT = 3, 2
+# Every basis in both layouts; every base, in both, with one basis.
+ARGUMENTS = [
+    {"basis": basis, "separate_scale": scaled, "base": base}
+    for basis, scaled, base in [
+        *itertools.product(EXAMPLES.values(), (True, False), ("silu",)),
+        *itertools.product((BSpline(),), (True, False), ("identity", "zero")),
+    ]
+]
 
 
-@pytest.fixture(
-    params=list(itertools.product(EXAMPLES, ("scaled", "folded"), ("silu", "identity", "zero"))),
-    ids="-".join,
-)
-def arguments(request):
-    basis, scale, base = request.param
-    return {"basis": EXAMPLES[basis], "separate_scale": scale == "scaled", "base": base}
-
-
-@pytest.fixture
-def layer(arguments):
+@pytest.fixture(params=ARGUMENTS, ids=str)
+def layer(request):
     """In float64, with large coefficients: a wrong one would be seen."""
-    return KANLinear(IN, OUT, **arguments, init_noise=10.0, dtype=torch.float64)
+    return KANLinear(IN, OUT, **request.param, init_noise=10.0, dtype=torch.float64)
+
+
+@pytest.fixture(params=[True, False], ids=["scaled", "folded"])
+def plain(request):
+    """Of B-splines."""
+    options = {"separate_scale": request.param, "init_noise": 10.0, "dtype": torch.float64}
+    return KANLinear(IN, OUT, **options)
 
 
 def assert_equal(ours: torch.Tensor, expected: np.ndarray, tolerance: float = 1e-12) -> None:
@@ -44,11 +49,6 @@ def assert_equal(ours: torch.Tensor, expected: np.ndarray, tolerance: float = 1e
 def inputs(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     """Inside and outside the grids, on no knot."""
     return (torch.rand(*shape, dtype=torch.float64) * 5 - 2.5).to(dtype)
-
-
-def test_the_layer_is_the_literal_formula(layer):
-    x = inputs(20, IN)
-    assert_equal(layer(x), truth.layer_outputs(layer, x))
 
 
 def test_gradients_are_those_of_finite_differences(layer):
@@ -66,7 +66,8 @@ def test_gradients_are_those_of_finite_differences(layer):
     [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)],
     ids=str,
 )
-def test_outputs_and_gradients_have_the_dtype_of_the_layer(arguments, dtype, tolerance):
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
+def test_the_layer_is_the_literal_formula_in_its_dtype(arguments, dtype, tolerance):
     layer = KANLinear(IN, OUT, **arguments, init_noise=1.0, dtype=dtype)
     x = inputs(6, IN, dtype=dtype).requires_grad_()
     y = layer(x)
@@ -77,34 +78,6 @@ def test_outputs_and_gradients_have_the_dtype_of_the_layer(arguments, dtype, tol
         assert tensor is not None
         assert tensor.dtype == dtype
         assert tensor.isfinite().all()
-
-
-def test_parameters_are_counted_in_closed_form(layer, arguments):
-    an_edge = 1 + arguments["basis"].size + arguments["separate_scale"]
-    assert sum(p.numel() for p in layer.parameters()) == IN * OUT * an_edge
-
-
-def test_weights_survive_a_round_trip_without_pickle(layer, arguments):
-    file = io.BytesIO()
-    torch.save(layer.state_dict(), file)
-    file.seek(0)
-    other = KANLinear(IN, OUT, **arguments, dtype=torch.float64)
-    x = inputs(5, IN)
-    assert not torch.equal(other(x), layer(x))
-    other.load_state_dict(torch.load(file, weights_only=True))
-    assert torch.equal(other(x), layer(x))
-
-
-@pytest.mark.parametrize("shape", [(0,), (1,), (), (2, 4), (2, 0, 3)], ids=str)
-def test_any_leading_axes_are_kept(layer, shape):
-    x = inputs(*shape, IN).requires_grad_()
-    y = layer(x)
-    assert y.shape == (*shape, OUT)
-    expected = truth.layer_outputs(layer, x.reshape(-1, IN)).reshape(*shape, OUT)
-    assert_equal(y, expected)
-    y.sum().backward()
-    assert x.grad is not None
-    assert x.grad.shape == x.shape
 
 
 @pytest.mark.parametrize(
@@ -118,19 +91,20 @@ def test_any_leading_axes_are_kept(layer, shape):
     ],
     ids=["transposed", "columns", "rows", "one row", "one column"],
 )
-def test_inputs_need_not_be_contiguous(layer, view):
+def test_inputs_need_not_be_contiguous(plain, view):
     x = view()
     upstream = inputs(OUT, 6).T  # neither need gradients be
     grads = []
     for version in (x, x.contiguous()):
         leaf = version.detach().requires_grad_()
-        y = layer(leaf)
-        assert_equal(y, truth.layer_outputs(layer, x))
-        grads.append(torch.autograd.grad(y, [leaf, layer.weight], upstream))
+        y = plain(leaf)
+        assert_equal(y, truth.layer_outputs(plain, x))
+        grads.append(torch.autograd.grad(y, [leaf, plain.weight], upstream))
     torch.testing.assert_close(*grads)
 
 
-def test_weights_need_not_be_contiguous(layer):
+def test_weights_need_not_be_contiguous(plain):
+    layer = plain
     x, upstream = inputs(6, IN), inputs(6, OUT)
     names = [name for name, _ in layer.named_parameters()]
     grads = []
@@ -155,7 +129,9 @@ def test_edge_functions_sum_to_the_output(layer):
     torch.testing.assert_close(same_points[:, :, 0], edges[:, 1:, 0])
 
 
-def test_a_long_batch_is_computed_as_its_parts_are(layer):
+@pytest.mark.parametrize("basis", EXAMPLES.values(), ids=EXAMPLES)
+def test_a_long_batch_is_computed_as_its_parts_are(basis):
+    layer = KANLinear(IN, OUT, basis=basis, init_noise=10.0, dtype=torch.float64)
     x = inputs(20_000, IN).requires_grad_()  # more rows than are computed at a time
     leaves = [x, *layer.parameters()]
     upstream = inputs(20_000, OUT)
@@ -167,16 +143,9 @@ def test_a_long_batch_is_computed_as_its_parts_are(layer):
     torch.testing.assert_close(*grads)
 
 
-@pytest.mark.parametrize("separate_scale", [True, False])
-def test_shapes_are_inferred_without_data(separate_scale):
-    with torch.device("meta"):
-        assert KANLinear(4, 3, separate_scale=separate_scale)(torch.empty(2, 4)).shape == (2, 3)
-
-
-@pytest.mark.parametrize("separate_scale", [True, False])
-def test_a_layer_of_many_weights_is_computed_as_its_parts_are(separate_scale):
+def test_a_layer_of_many_weights_is_computed_as_its_parts_are():
     # More than 2**22 weights: they are multiplied in blocks of 128, 128 and 44 outputs.
-    options: Any = {"separate_scale": separate_scale, "init_noise": 5.0, "dtype": torch.float64}
+    options: Any = {"separate_scale": True, "init_noise": 5.0, "dtype": torch.float64}
     layer = KANLinear(1600, 300, **options)
     assert layer.weight.numel() > 2**22
     x, upstream = inputs(5, 1600).requires_grad_(), inputs(5, 300)
@@ -207,62 +176,38 @@ def test_whatever_is_frozen_the_other_gradients_stay(frozen):
         torch.testing.assert_close(leaf.grad, None if name in frozen else all_grads[name])
 
 
-@pytest.mark.parametrize("separate_scale", [True, False])
-def test_fresh_weights_have_the_distribution_of_efficient_kan(separate_scale):
-    inputs, outputs, amplitude = 64, 100, 0.1 / 5 / 2
-    layer = KANLinear(inputs, outputs, basis=BSpline(5, 3), separate_scale=separate_scale)
-    bound = 1 / np.sqrt(inputs)  # kaiming, a = sqrt(5): sqrt(6 / ((1 + 5) I))
-    drawn = {"base": (layer.weight[:, 0], bound)}
-    coefficients = layer.weight[:, 1:].detach().double()  # (O, M, I)
-    at_points = truth.basis_values(BSpline(5, 3), np.linspace(-1, 1, 6))  # (P, M)
-    if layer.spline_scale is not None:
-        drawn["scale"] = (layer.spline_scale, bound)
-        matrix = torch.from_numpy(at_points)
-        noise = matrix @ coefficients  # (O, P, I)
-        drawn["noise"] = (noise, amplitude)
-        fitted = torch.linalg.lstsq(
-            matrix.expand(outputs, -1, -1), noise
-        ).solution  # as efficient-kan, of least norm
-        torch.testing.assert_close(coefficients, fitted, rtol=0, atol=1e-8)
-    else:  # products of two uniform draws
-        drawn["product"] = (torch.from_numpy(at_points) @ coefficients, amplitude * bound)
-    for name, (values, limit) in drawn.items():
-        spread = 1 / 3 if name == "product" else 1 / np.sqrt(3)
-        assert 0.97 * limit < values.abs().max() <= limit * (1 + 1e-5), name
-        assert values.std().item() == pytest.approx(limit * spread, rel=0.03), name
-        assert abs(values.mean().item()) < 0.03 * limit, name
+def test_fresh_weights_have_the_distribution_of_efficient_kan():
+    layers = []
+    for separate_scale in (True, False):
+        torch.manual_seed(0)
+        layers.append(KANLinear(64, 100, separate_scale=separate_scale))
+    scaled, folded = layers
+    assert torch.equal(folded.weight, scaled_weight(scaled.weight, scaled.spline_scale))
+    matrix = torch.from_numpy(truth.basis_values(BSpline(5, 3), np.linspace(-1, 1, 6)))  # (P, M)
+    coefficients = scaled.weight[:, 1:].detach().double()  # (O, M, I)
+    noise = matrix @ coefficients  # (O, P, I)
+    # As efficient-kan fits them, of least norm.
+    fitted = torch.linalg.lstsq(matrix.expand(100, -1, -1), noise).solution
+    torch.testing.assert_close(coefficients, fitted, rtol=0, atol=1e-8)
+    bound = 1 / 8  # kaiming, a = sqrt(5): sqrt(6 / ((1 + 5) I))
+    for values, limit in (
+        (scaled.weight[:, 0], bound),
+        (scaled.spline_scale, bound),
+        (noise, 0.1 / 5 / 2),
+    ):
+        assert 0.97 * limit < values.abs().max() <= limit * (1 + 1e-5)
+        assert values.std().item() == pytest.approx(limit / np.sqrt(3), rel=0.03)
+        assert abs(values.mean().item()) < 0.03 * limit
 
 
-def test_the_seed_fixes_the_weights_and_reset_draws_others():
-    layers_of_one_seed = []
-    for _ in range(2):
-        torch.manual_seed(7)
-        layers_of_one_seed.append(KANLinear(IN, OUT))
-    first, second = layers_of_one_seed
-    assert torch.equal(first.weight, second.weight)
-    second.reset_parameters()
-    assert not torch.equal(first.weight, second.weight)
-
-
-def test_without_noise_only_the_base_is_left():
-    layer = KANLinear(IN, OUT, init_noise=0.0)
-    x = torch.randn(5, IN)
-    expected = torch.nn.functional.silu(x) @ layer.weight[:, 0].T
-    torch.testing.assert_close(layer(x), expected)
-
-
-def test_differentiating_twice_is_an_error_not_a_wrong_number(layer):
-    x = inputs(4, IN).requires_grad_()
+def test_differentiating_twice_is_an_error_not_a_wrong_number(plain):
+    layer, x = plain, inputs(4, IN).requires_grad_()
     for loss in (layer(x).sum(), layer(x).square().sum()):  # constant, varying upstream gradient
         (grad,) = torch.autograd.grad(loss, x, create_graph=True)
         with pytest.raises(RuntimeError, match="twice"):
             (loss + grad.square().sum()).backward()
-
-
-def test_differentiating_twice_by_one_tensor_is_an_error_too(layer):
     # Asked for by name, a tensor is reached only along the paths that lead to it.
     dense = torch.nn.Linear(IN, IN, dtype=layer.weight.dtype)
-    x = inputs(4, IN).requires_grad_()
     for leaf in (x, dense.weight, *layer.parameters()):
         (grad,) = torch.autograd.grad(layer(dense(x)).sum(), x, create_graph=True)
         with pytest.raises(RuntimeError, match="twice"):
@@ -279,7 +224,8 @@ def test_a_default_device_that_is_another_does_not_matter():
 
 
 @pytest.mark.parametrize(("frozen", "products"), [("nothing", 2), ("x", 1), ("weights", 1)])
-def test_no_product_is_computed_for_what_is_frozen(layer, frozen, products):
+def test_no_product_is_computed_for_what_is_frozen(plain, frozen, products):
+    layer = plain
     x = inputs(4, IN).requires_grad_(frozen != "x")
     layer.requires_grad_(frozen != "weights")
     with FlopCounterMode(display=False) as forward:
@@ -288,15 +234,6 @@ def test_no_product_is_computed_for_what_is_frozen(layer, frozen, products):
         y.sum().backward()
     assert forward.get_total_flops() > 0
     assert backward.get_total_flops() == products * forward.get_total_flops()
-
-
-def test_a_deep_copy_is_equal_and_independent(layer):
-    copied, x = copy.deepcopy(layer), inputs(4, IN)
-    before = layer(x)
-    assert torch.equal(copied(x), before)
-    with torch.no_grad():
-        copied.weight.zero_()
-    assert torch.equal(layer(x), before)
 
 
 def test_it_takes_part_in_autocast():
@@ -342,13 +279,10 @@ def test_on_cuda_it_computes_the_same():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("in_features", value) for value in (0, 2.0, "3")),
-        *(("out_features", value) for value in (-1, True)),
-        *(("basis", value) for value in (BSpline, "bspline", None)),
+        ("in_features", 0),
+        ("out_features", 2.0),
+        ("basis", "bspline"),
         ("base", "relu"),
-        ("separate_scale", "false"),
-        *(("init_noise", value) for value in (-0.1, float("nan"), "0.1", None)),
-        ("dtype", torch.complex64),
     ],
     ids=str,
 )
@@ -370,9 +304,8 @@ def test_an_input_of_another_size_is_refused(shape):
         (torch.zeros(5, IN, dtype=torch.float64), "torch.float64"),
         (torch.zeros(5, IN, dtype=torch.int64), "torch.int64"),
         (np.ones((5, IN)), "float64"),
-        (np.ones((5, IN), np.float32), "float32"),
     ],
-    ids=["float64", "integers", "an array", "an array of float32"],
+    ids=["float64", "integers", "an array"],
 )
 def test_an_input_of_another_kind_is_refused(x, dtype):
     with pytest.raises(TypeError, match=f"input of dtype {dtype} "):

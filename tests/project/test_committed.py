@@ -118,8 +118,8 @@ def test_what_models_are_worth_follows_from_records_and_costs(stem):
     assert table["parameters"].tolist() == recorded.tolist()
 
 
-@pytest.mark.parametrize("stem", ["sensitivity-mnist", "pairs-mnist"])
-def test_effects_follow_from_the_records(stem):
+def test_effects_follow_from_the_records():
+    stem = "sensitivity-mnist"
     common: Any = {name: value for name, value in KEPT[stem].common.items() if name != "seed"}
     base, records = Run(**common), records_of(stem)
     assert_kept(stem, sensitivity.effects(records, base).set_index("setting"))

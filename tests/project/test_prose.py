@@ -38,11 +38,8 @@ LONG = {
     "02_train_autoencoder": 2,
     "05_audit": 3,
     "06_verdicts": 12,
-    "07_worth": 7,
-    "08_sensitivity": 6,
     "09_interpretability": 13,
     "10_beyond_images": 6,
-    "11_stability": 8,
 }
 
 

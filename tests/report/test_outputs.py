@@ -44,6 +44,16 @@ def test_models_without_functions_on_edges_have_none_drawn():
     assert "x_edges" in outputs(plan, "x")[1]
 
 
+def test_pairs_of_settings_at_one_seed_have_records_alone():
+    notebook = "notebooks/08_sensitivity.ipynb"
+    plan = Experiment(title="a", about="b", notebook=notebook, grid=[{"grid_size": [3, 5]}])
+    assert outputs(plan, "x") == ([], [])
+    plan = plan.model_copy(update={"common": {"seed": [0, 1]}})
+    assert outputs(plan, "x") == (["x", "x_coverage"], ["x", "x_pairs"])
+    plan = plan.model_copy(update={"grid": [{"hidden": [None, 3]}]})
+    assert outputs(plan, "x")[0] == ["x", "x_coverage", "x_deep"]
+
+
 def test_a_notebook_that_is_not_listed_writes_one_table_and_one_figure():
     plan = Experiment(title="a", about="b", notebook="notebooks/99.ipynb", grid=[{}])
     assert outputs(plan, "x") == (["x"], ["x"])

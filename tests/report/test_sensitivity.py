@@ -1,6 +1,7 @@
 """Effects of settings, on records whose numbers are made up."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from records import made_up
 
@@ -52,6 +53,35 @@ def test_the_order_of_the_records_does_not_matter():
     for name in ("setting", "seeds", "verdict"):
         assert turned[name].tolist() == table[name].tolist()
     assert turned["difference"].tolist() == pytest.approx(table["difference"].tolist())
+
+
+def test_relative_effects_are_fractions_of_the_unchanged_error_in_words():
+    made = records(none=[1, 2, 3], both=[0.9, 1.8, 2.9], rate=[1.5, 2.5, 3.5])
+    table = sensitivity.relative(sensitivity.effects(made, BASE))
+    assert list(table) == ["change", "setting", "verdict", "difference", "low", "high"]
+    assert table["change"].tolist() == ["grid intervals 10, spline order 1", "learning rate 0.01"]
+    assert table["difference"].tolist() == pytest.approx([-0.4 / 3 / 2, 0.25])
+    assert table["high"].to_numpy()[0] == pytest.approx((-0.4 / 3 + 4.303 / 30) / 2, abs=1e-4)
+
+
+def test_relative_effects_need_the_unchanged_runs():
+    with pytest.raises(ValueError, match=r"table.*'unchanged'"):
+        sensitivity.relative(pd.DataFrame({"setting": ["a"], "test_mse": [1.0]}))
+
+
+def test_changes_in_words():
+    table = pd.DataFrame(
+        {
+            "setting": ["unchanged", "separate_scale", "base", "hidden + refine"],
+            "value": ["–", "False", "zero", "32, longer"],
+        }
+    )
+    assert sensitivity.in_words(table) == [
+        "unchanged",
+        "no separate scale",
+        "no base function",
+        "hidden width 32, grid lengthened halfway",
+    ]
 
 
 def test_one_seed_decides_nothing():

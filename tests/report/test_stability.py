@@ -71,3 +71,16 @@ def test_dead_units_are_counted_before_the_code_and_after_it(tmp_path):
     assert list(table) == ["dead_before_code", "dead_after_code"]
     assert table.to_numpy()[:2].tolist() == [[2, 1], [0, 0]]  # the second has no ReLU
     assert table.iloc[2].isna().all()  # made before they were counted
+
+
+def test_jumps_are_the_largest_rise_of_each_run():
+    runs = [Run(seed=0), Run(seed=1), Run(hidden=3)]
+    losses = [[4.0, 2.0, 3.0, 3.3], [4.0, 2.0, 1.0, 0.9], [1.0, 1.5, 1.8, 1.2]]
+    parts = [
+        pd.DataFrame({"epoch": range(1, 5), "test_loss": own}).assign(**run.model_dump())
+        for run, own in zip(runs, losses, strict=True)
+    ]
+    table = stability.jumps(pd.concat(parts))
+    assert table["rise"].tolist() == pytest.approx([0.5, -0.1, 0.5])
+    assert table["seed"].tolist() == [0, 1, 0]
+    assert table["hidden"].fillna(0).tolist() == [0, 0, 3]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from kanlib.experiments import Run
-from kanlib.report.statistics import compare, summarise
+from kanlib.report.statistics import compare, gaps, summarise
 
 
 def by_seed(*values: float) -> pd.Series:
@@ -82,6 +82,25 @@ def test_a_seed_that_is_there_twice_is_refused():
 def test_an_infinite_number_is_refused():
     with pytest.raises(ValueError, match=r"second=\[inf\]"):
         compare(by_seed(1), by_seed(math.inf))
+
+
+LABELLED = pd.DataFrame(
+    {"label": ["a", "a", "b", "b", "b"], "seed": [0, 1, 1, 0, 2], "mse": [3.0, 5, 2, 2, 9]}
+)
+
+
+def test_gaps_are_fractions_of_the_rivals_mean_over_common_seeds():
+    table = gaps(LABELLED, "mse", [("a", "b"), ("b", "b")])
+    assert table["model"].tolist() == ["a", "b"] and table["rival"].tolist() == ["b", "b"]
+    assert table["difference"].tolist() == [1, 0]  # 3 and 5 against 2 and 2
+    half = 12.7062047 * 1 / 2  # t(0.975, 1 degree) times standard error 1, over the rival's 2
+    assert table["high"].to_numpy()[0] == pytest.approx(1 + half)
+    assert table["verdict"].to_numpy()[0] == "undecided"
+
+
+def test_gaps_need_labels_of_the_frame():
+    with pytest.raises(ValueError, match=r"pairs has \['c'\]"):
+        gaps(LABELLED, "mse", [("a", "c")])
 
 
 def frame(*runs: Run, **columns: list[float]) -> pd.DataFrame:

@@ -80,3 +80,15 @@ def test_a_wide_table_is_turned_on_its_side(tmp_path):
     turned = tables.upright(tables.by_bottleneck(sizes, "test_mse"))
     _, markdown, _ = tables.save(turned, tmp_path, "turned")
     assert header(markdown.read_text()) == ["code size", "CNN"]
+
+
+def test_a_notebook_shows_words_and_percent():
+    table = pd.DataFrame(
+        {"label": ["a", "b", "c"], "low": [0.105, -0.02, float("nan")], "test_mse": [1, 2, 3]}
+    )
+    made = tables.shown(table, "label", ["low"])
+    assert made.index.tolist() == ["a", "b", "c"]
+    assert (made.index.name, made.columns.name) == (None, "model")
+    assert made["95% from"].tolist() == ["+10.5%", "\N{MINUS SIGN}2.0%", "–"]
+    assert made["test error"].tolist() == [1, 2, 3]
+    assert table["low"].to_numpy()[0] == 0.105

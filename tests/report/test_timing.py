@@ -99,3 +99,18 @@ def test_the_front_is_what_nobody_beats():
     assert timing.pareto(table, "cost", "loss").tolist() == [True, True, False, False, True, False]
     twins = pd.DataFrame({"cost": [1, 1], "loss": [2, 2]})
     assert timing.pareto(twins, "cost", "loss").all()
+
+
+def test_what_is_on_the_fronts_is_named_from_cheap_to_dear():
+    table = pd.DataFrame(
+        {
+            "model": ["kan", "mlp", "pca", "mlp", "kan-pure"],
+            "parameters": [5, 3, 1, 4, 9],
+            "step_ms": [5, 3, np.nan, 4, 1],
+            "test_mse": [9, 2, 3, 1, 8],
+        }
+    )
+    found = timing.on_fronts(table, ["parameters", "step_ms"], ["test_mse"])
+    assert found["cost"].tolist() == ["parameters", "training step (ms)"]
+    assert found["a KAN?"].tolist() == ["no", "test error"]
+    assert found["test error"].tolist() == ["PCA, MLP", "pure KAN, MLP"]

@@ -1,9 +1,6 @@
 """Faster products and passes: only where they are exact, and never past the block."""
 
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -13,7 +10,7 @@ from torch._dynamo import config as dynamo
 from kanlib.data import Images, Split
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.models.dense import kan, mlp
-from kanlib.nn import BSpline, GaussianRBF, KANLinear
+from kanlib.nn import BSpline, Chebyshev, GaussianRBF, KANLinear
 from kanlib.training import TrainingConfig, cpu, train
 
 
@@ -46,14 +43,9 @@ def error_of_a_product():
     return ((a @ b - exact).abs().max() / exact.abs().max()).item()
 
 
-def test_products_stay_exact_in_single_precision(amd):
-    with cpu.fast_products():
-        assert error_of_a_product() < 2e-6
-
-
 def test_it_is_on_inside_the_block_where_products_are_exact(amd, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "__matmul__", product_in(torch.float64))
-    with cpu.fast_products() as products:
+    with cpu.fast_products(True) as products:
         assert products == "onednn"
         assert torch.get_float32_matmul_precision() == "medium"
 
@@ -69,17 +61,17 @@ def test_it_is_off_where_products_would_be_short(amd, monkeypatch):
     torch.set_float32_matmul_precision("medium")
     assert error_of_a_product() > 1e-4  # what the probe has to see
     torch.set_float32_matmul_precision("highest")
-    with cpu.fast_products() as products:
+    with cpu.fast_products(True) as products:
         assert products == "default"
         assert error_of_a_product() < 2e-6
 
 
-@pytest.mark.parametrize("processors", ["vendor_id\t: GenuineIntel\n", "CPU part\t: 0xd0c\n", None])
+@pytest.mark.parametrize("processors", ["vendor_id\t: GenuineIntel\n", None])
 def test_it_is_off_where_the_default_is_faster_or_the_processor_unknown(amd, processors):
     amd.unlink()
     if processors:
         amd.write_text(processors)
-    with cpu.fast_products() as products:
+    with cpu.fast_products(True) as products:
         assert products == "default"
         assert torch.get_float32_matmul_precision() == "highest"
 
@@ -95,15 +87,10 @@ def test_turned_off_it_touches_nothing(amd, monkeypatch):
             assert products == "default"
 
 
-def test_an_error_in_the_block_passes_and_the_setting_is_restored(amd):
-    with pytest.raises(KeyError), cpu.fast_products():
-        raise KeyError
-
-
-def test_a_users_own_setting_is_what_is_restored(amd):
+def test_a_users_own_setting_is_restored_whatever_happens_in_the_block(amd):
     torch.set_float32_matmul_precision("high")
-    with cpu.fast_products():
-        pass
+    with pytest.raises(KeyError), cpu.fast_products(True):
+        raise KeyError
     after = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     assert after == "high"
@@ -128,6 +115,7 @@ def compiler():
         (BSpline(), "silu", torch.bfloat16),
         (BSpline(4, 5, (-2.0, 2.0)), "zero", torch.float64),
         (GaussianRBF(), "identity", torch.float32),
+        (Chebyshev(), "silu", torch.float32),
     ],
     ids=str,
 )
@@ -196,58 +184,18 @@ def test_training_compiles_full_batches_alone_and_only_when_asked_to(compiler):
 @pytest.mark.filterwarnings("ignore")
 def test_every_model_of_a_process_is_compiled(compiler):
     models = [nn.Sequential(*(Tells() for _ in range(depth))) for depth in range(1, 11)]
-    x = torch.zeros(2, 3)
+    x, before = torch.zeros(2, 3), dynamo.get_config_copy()
     with cpu.compiler(True) as compiled:  # by itself, PyTorch compiles 8 forms at most
         function = compiled(lambda model: model(x))
         assert all(function(model).all() for model in models)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_the_compiler_is_left_as_it_was(compiler):
-    before = dynamo.get_config_copy()
-    with pytest.raises(KeyError), cpu.compiler(True):
-        assert dynamo.get_config_copy() != before
-        raise KeyError
     assert dynamo.get_config_copy() == before
 
 
-TRAIN = """
-import torch
-from kanlib.data import load_images
-from kanlib.models.dense import mlp
-from kanlib.training import TrainingConfig, cpu, train
-images, losses = load_images("digits"), []
-for compiled in (False, True):
-    torch.manual_seed(0)
-    model = mlp(images.shape, 4)
-    losses += train(model, images, TrainingConfig(epochs=1), compiled=compiled).train_loss
-print(cpu.passes_of(True), losses[0] == losses[1])
-"""
+def test_without_a_compiler_training_stays_eager(monkeypatch):
+    def refuse(*_, **__):  # as PyTorch does where no C++ compiler is found
+        raise RuntimeError("no working C++ compiler")
 
-
-@pytest.mark.slow
-def test_without_a_compiler_training_stays_eager(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN],
-        env=os.environ | {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["eager", "True"]
-
-
-def test_a_switch_is_a_bool():
-    with pytest.raises(TypeError, match="compiled='false'"):
-        cpu.passes_of("false")  # pyright: ignore[reportArgumentType]
-
-
-def test_a_device_is_named_in_words():
-    capability = torch.backends.cpu.get_cpu_capability()
-    assert cpu.device_name("cpu") == cpu.device_name(torch.device("cpu")) == f"cpu ({capability})"
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_has_its_own_name():
-    assert cpu.device_name("cuda") == torch.cuda.get_device_name()
+    monkeypatch.setattr(torch, "compile", refuse)
+    assert cpu.passes_of(True) == "eager"
+    with cpu.compiler(True) as compiled:
+        assert compiled(torch.neg) is torch.neg

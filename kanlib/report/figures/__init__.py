@@ -8,7 +8,7 @@ from kanlib.report.figures.curves import (
     training_curves,
 )
 from kanlib.report.figures.images import confusion_matrices, edge_functions, reconstructions
-from kanlib.report.figures.studies import effects, fronts, heatmaps, steps
+from kanlib.report.figures.studies import effects, fronts, heatmaps, spread, steps
 from kanlib.report.figures.style import STYLE, look, save
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "measures",
     "reconstructions",
     "save",
+    "spread",
     "steps",
     "training_curves",
 ]
