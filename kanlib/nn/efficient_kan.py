@@ -110,8 +110,9 @@ def _basis_and_grid(grid: Tensor, size: int) -> tuple[BSpline, Tensor | None]:
             f"from_efficient_kan: grid={grid} must have knots that ascend along each row"
         )
     steps = torch.arange(-order, size + 1, device=knots.device) / (size - order)
-    # Rounding moves knots, too, if the grid is fine, far from 0 or stored in bfloat16.
-    rounding = 4 * torch.finfo(grid.dtype).eps * knots.abs().amax(1, keepdim=True)
+    # Rounding moves knots, too: they are made in float32, and may have been stored in bfloat16.
+    eps = max(torch.finfo(dtype).eps for dtype in (torch.float32, grid.dtype))
+    rounding = 4 * eps * knots.abs().amax(1, keepdim=True)
     if ((knots - (low + steps * (high - low))).abs() > rounding).any():
         return BSpline(size - order, order), grid
     if ((ends - ends[0]).abs() > rounding).any():

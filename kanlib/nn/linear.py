@@ -174,7 +174,7 @@ class KANLinear(nn.Module):
         """Give each input a grid of its own that follows its values, in place.
 
         The coefficients are fitted anew by least squares: at ``x`` the functions change as little
-        as the new grid allows. An optimizer keeps what it knows of the old ones.
+        as the new grid allows. Start LBFGS anew then: what it remembers belongs to the old ones.
 
         With ``grid_eps`` = 1 each input has its own range. With less its B-splines have knots of
         their own, which lie where the values are; they are computed by recursion, and slower. 0.02
