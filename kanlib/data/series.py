@@ -29,12 +29,8 @@ def find_windows(name: str, root: Path | None) -> Source | None:
     of the same name are not taken for windows.
 
     Raises:
-        FileNotFoundError: one of the two files is missing, or there is no root for "series".
+        FileNotFoundError: one of the two files is missing.
     """
-    if name == "series" and root is None:
-        raise FileNotFoundError(
-            "dataset='series' needs root (or KANLIB_DATA), a folder with train.csv and test.csv"
-        )
     if root is None:
         return None
     folder = root if name == "series" else root / name

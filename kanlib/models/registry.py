@@ -12,8 +12,6 @@ from kanlib.models.autoencoder import Autoencoder, Shape, count_parameters, matc
 from kanlib.models.conv import conv
 from kanlib.models.pca import PCA
 
-_FUNCTIONS = frozenset({"basis", "base", "init_noise"})  # of learned functions
-
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -41,47 +39,19 @@ class ModelSpec:
     sized: Callable[[int], dict[str, Any]] | None = None
 
 
+_CONV = frozenset({"dataset", "output"})
+_HIDDEN = frozenset({"hidden", "output"})
+_NODES = _HIDDEN | {"basis", "base", "init_noise"}  # of learned functions
+_EDGES = _NODES | {"separate_scale"}
 # Colours are those of Okabe and Ito, which survive colour blindness. A new model is one line.
 MODELS: dict[str, ModelSpec] = {
-    "kan": ModelSpec(
-        "AE-KAN",
-        dense.kan,
-        options=_FUNCTIONS | {"hidden", "separate_scale", "output"},
-        colour="#0072B2",
-        marker="o",
-        on_edges=True,
-    ),
-    "kan-pure": ModelSpec(
-        "pure KAN",
-        dense.kan_pure,
-        options=_FUNCTIONS | {"hidden", "separate_scale", "output"},
-        colour="#E69F00",
-        marker="s",
-        on_edges=True,
-    ),
-    "conv": ModelSpec(
-        "CNN",
-        conv,
-        options=frozenset({"dataset", "output"}),
-        colour="#009E73",
-        marker="^",
-        sized=lambda size: {"width": size / 64},  # so fine that the layers grow one by one
-    ),
-    "mlp": ModelSpec(
-        "MLP",
-        dense.mlp,
-        options=frozenset({"hidden", "output"}),
-        colour="#D55E00",
-        marker="D",
-        sized=lambda size: {"hidden": size},
-    ),
+    "kan": ModelSpec("AE-KAN", dense.kan, _EDGES, "#0072B2", "o", on_edges=True),
+    "kan-pure": ModelSpec("pure KAN", dense.kan_pure, _EDGES, "#E69F00", "s", on_edges=True),
+    # The width of "conv" is so fine that its layers grow one by one.
+    "conv": ModelSpec("CNN", conv, _CONV, "#009E73", "^", sized=lambda n: {"width": n / 64}),
+    "mlp": ModelSpec("MLP", dense.mlp, _HIDDEN, "#D55E00", "D", sized=lambda n: {"hidden": n}),
     "spline-mlp": ModelSpec(
-        "Spline MLP",
-        dense.spline_mlp,
-        options=_FUNCTIONS | {"hidden", "output"},
-        colour="#CC79A7",
-        marker="v",
-        sized=lambda size: {"hidden": size},
+        "Spline MLP", dense.spline_mlp, _NODES, "#CC79A7", "v", sized=lambda n: {"hidden": n}
     ),
     "pca": ModelSpec("PCA", PCA, colour="black", marker="x"),
 }

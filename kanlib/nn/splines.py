@@ -23,13 +23,6 @@ import torch
 from torch import Tensor
 
 
-def uniform_knots(grid_size: int, spline_order: int, grid_range: tuple[float, float]) -> Tensor:
-    """The knots of the grid, with ``spline_order`` more on each side: (G + 2k + 1,) float64."""
-    low, high = grid_range
-    steps = torch.arange(-spline_order, grid_size + spline_order + 1, dtype=torch.float64)
-    return low + steps * (high - low) / grid_size
-
-
 def bspline_basis(
     x: Tensor,
     grid_size: int,

@@ -66,7 +66,7 @@ def step_times(models: Mapping[_Name, Autoencoder], images: Tensor) -> pd.DataFr
     """
     batch = _batch(images, _BATCH)
     steps = {
-        name: _step_of(model, batch)
+        name: partial(_step, model, torch.optim.AdamW(model.parameters(), 1e-9, fused=True), batch)
         for name, model in models.items()
         if any(parameter.requires_grad for parameter in model.parameters())
     }
@@ -108,18 +108,12 @@ def _batch(images: Tensor, size: int) -> Tensor:
     return images[torch.arange(size) % len(images)]
 
 
-def _step_of(model: Autoencoder, batch: Tensor) -> Callable[[], None]:
-    """A training step, as ``kanlib.training`` takes it, at a rate that changes next to nothing."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, fused=True)
-
-    def step() -> None:
-        """Forward, backward and update on the same batch."""
-        loss = nn.functional.mse_loss(model(batch), batch)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-
-    return step
+def _step(model: Autoencoder, optimizer: torch.optim.Optimizer, batch: Tensor) -> None:
+    """A training step, as ``kanlib.training`` takes it."""
+    loss = nn.functional.mse_loss(model(batch), batch)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
 
 
 @torch.inference_mode()

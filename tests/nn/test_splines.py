@@ -6,7 +6,7 @@ import torch
 import truth
 
 from kanlib.nn import BSpline
-from kanlib.nn.splines import fit_coefficients, uniform_knots
+from kanlib.nn.splines import fit_coefficients
 
 GRIDS = [
     BSpline(size, order, ends)
@@ -66,12 +66,6 @@ def test_nan_stays_nan():
     x = torch.tensor([[torch.nan]])
     assert BSpline().values(x).isnan().all()
     assert BSpline().slopes(x).isnan().all()
-
-
-def test_knots_are_uniform_and_extended_by_the_order():
-    knots = uniform_knots(4, 3, (0.0, 2.0))
-    assert knots.dtype == torch.float64
-    assert knots.tolist() == [0.5 * j for j in range(-3, 8)]
 
 
 @pytest.mark.parametrize("function", [BSpline(5, 3).values, BSpline(5, 3).slopes])

@@ -113,7 +113,7 @@ def test_only_the_metrics_asked_for_are_measured(few_digits: Images):
     assert evaluate(model, few_digits, ["parameters"]) == {"parameters": count_parameters(model)}
     assert evaluate(model, few_digits, []) == {}
     assert evaluate(model, few_digits).keys() == METRICS.keys()
-    with pytest.raises(ValueError, match="'tset_mse'"):
+    with pytest.raises(KeyError, match="'tset_mse'"):
         evaluate(model, few_digits, ["tset_mse"])
 
 
