@@ -46,6 +46,7 @@ experiments/%.yaml:
 
 findings: setup ## audit the paper and judge its claims, from the committed records
 	@mkdir -p build
+	$(BIN)/papermill --no-progress-bar -k python3 notebooks/00_paper.ipynb build/00_paper.ipynb
 	$(BIN)/papermill --no-progress-bar -k python3 notebooks/05_audit.ipynb build/05_audit.ipynb
 	$(BIN)/papermill --no-progress-bar -k python3 notebooks/06_verdicts.ipynb build/06_verdicts.ipynb
 

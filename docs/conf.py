@@ -77,7 +77,7 @@ NOTEBOOKS = {
 }
 # Sections of the page of all results, by what the names of experiments start with.
 SECTIONS = {
-    "The verdicts": ("scoreboard", "claims", "verdicts", "audit"),
+    "The verdicts": ("paper", "scoreboard", "claims", "verdicts", "audit"),
     "The paper's error curves": ("elbow",),
     "The paper's comparison": ("small", "tuned", "mnist", "output", "matched"),
     "What it costs": ("worth", "training", "benchmarks"),

@@ -2,7 +2,7 @@
 
 import itertools
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from kanlib.experiments.run import Run
 from kanlib.strict import explain
 
+# What an experiment without a notebook of its own can draw; see notebooks/04_figures.ipynb.
+FigureKind = Literal["mse", "reconstructions", "edges", "training", "confusion"]
+FIGURE_KINDS = get_args(FigureKind)
 Values = str | int | float | bool | None | list[str | int | float | bool | None]
 
 
@@ -21,6 +24,9 @@ class Experiment(BaseModel):
         about: what is asked, in a sentence or two.
         notebook: that makes the table and the figure, where not the usual two notebooks do; its
             path from the top of the repository.
+        figures: those to draw where there is no ``notebook``: errors ("mse"), reconstructions,
+            functions on edges, errors after each epoch ("training"), and how the confusion
+            matrix differs from the published one ("confusion").
         also: names of other experiments whose records that notebook reads.
         common: parameters of every run (see ``kanlib.experiments.Run``).
         grid: each entry maps parameters to a value or a list of values, and stands for all their
@@ -32,6 +38,7 @@ class Experiment(BaseModel):
     title: str
     about: str
     notebook: str | None = None
+    figures: tuple[FigureKind, ...] = ("mse", "reconstructions", "edges")
     also: list[str] = []
     common: dict[str, Values] = {}
     grid: Annotated[list[dict[str, Values]], Field(min_length=1)]
@@ -40,6 +47,8 @@ class Experiment(BaseModel):
     def _names_its_reader(self) -> "Experiment":
         if self.notebook is None and self.also:
             raise ValueError(f"also={self.also} is for a notebook; notebook must name it")
+        if self.notebook and "figures" in self.model_fields_set:
+            raise ValueError(f"figures={self.figures} has no meaning with a notebook of its own")
         return self
 
     @property
@@ -49,7 +58,7 @@ class Experiment(BaseModel):
 
     @property
     def heading(self) -> str:
-        """The title, and the seeds of all runs: "MNIST, small bottlenecks (seeds 0 to 4)"."""
+        """The title, and the seeds of all runs: "MNIST, small codes (seeds 0 to 4)"."""
         seeds = sorted({run.seed for run in self.runs()})
         if len(seeds) == 1:
             named = f"seed {seeds[0]}"

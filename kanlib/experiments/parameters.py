@@ -2,8 +2,11 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from types import ModuleType
 from typing import Any
+
+# What parameters are. Whatever else is there, the notebook has made: it can be run again from its
+# parameters.
+_PLAIN = (str, int, float, bool, type(None), list)
 
 
 def read_parameters(
@@ -35,7 +38,7 @@ def read_parameters(
             kind = kind.__name__ if isinstance(kind, type) else kind
             raise TypeError(f"{name}={namespace[name]!r} must be of type {kind}")
     for name, value in namespace.items():
-        if name in known or name in before or name.startswith("_") or isinstance(value, ModuleType):
+        if name in known or name in before or name[0] == "_" or not isinstance(value, _PLAIN):
             continue
         near = difflib.get_close_matches(name, known, n=1)
         meant = f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,8 +1,8 @@
 """What learned functions on edges, and codes, are worth to someone who looks at them.
 
-``analysis_of`` measures the model of a run. The names below are its parts, for any trained model.
-Analyses side by side are in ``tables``, compared in ``comparisons`` and drawn in ``figures``, which
-load pandas and matplotlib.
+``analysis_of`` measures the model of a run, ``analyses_of`` those of many. The names below are its
+parts, for any trained model. Analyses side by side are in ``tables``, compared in ``comparisons``
+and drawn in ``figures``, which load pandas and matplotlib.
 """
 
 from kanlib.interpretability.analysis import Analysis, load_analysis, save_analysis
@@ -18,7 +18,7 @@ from kanlib.interpretability.edges import (
 )
 from kanlib.interpretability.formulas import Formulas, edge_formulas, fit_formulas
 from kanlib.interpretability.moments import Moments, moments
-from kanlib.interpretability.study import analyse, analysis_of
+from kanlib.interpretability.study import analyse, analyses_of, analysis_of
 
 __all__ = [
     "Analysis",
@@ -26,6 +26,7 @@ __all__ = [
     "Moments",
     "ablate",
     "analyse",
+    "analyses_of",
     "analysis_of",
     "cka",
     "class_information",

@@ -1,5 +1,6 @@
 """KANs against other models, on every measure of interpretability that can be compared."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ class Measure:
 
     Attributes:
         about: "error", "edges" or "code"; the last two are what interpretability is about.
-        title: what readers call it.
+        title: what readers are told that it asks; for the test error, its name.
         larger_is_better: else smaller is.
     """
 
@@ -39,11 +40,11 @@ class Measure:
 # CKA is not among them: its pairs share seeds, so it has no interval over seeds.
 MEASURES: dict[str, Measure] = {
     "test_mse": Measure("error", "test error", False),
-    "gini": Measure("edges", "Gini index of the edges' importance", True),
-    "weights": Measure("edges", "weights that the same error needs, after pruning", False),
-    "probe": Measure("code", "accuracy of a linear classifier on the code", True),
-    "information": Measure("code", "bits on the class in a number of the code", True),
-    "information_most": Measure("code", "bits on the class in the most telling number", True),
+    "gini": Measure("edges", "few edges matter most", True),
+    "weights": Measure("edges", "few weights are enough", False),
+    "probe": Measure("code", "a linear classifier reads the code", True),
+    "information": Measure("code", "a number of the code tells the class", True),
+    "information_most": Measure("code", "its best number tells the class", True),
 }
 
 
@@ -147,34 +148,34 @@ def verdicts(comparisons: pd.DataFrame) -> pd.DataFrame:
         comparisons: what ``compare`` returns.
 
     Returns:
-        The columns of ``compare`` that say which pair it is; error, edges, code, and
-        interpretability (edges and code together): "better" (by some measure, and worse by none),
-        "worse" (likewise), "in part" (better by some, worse by others), "undecided" (neither), or
-        "not compared". And better, worse, undecided, not_compared: how many of the measures of
-        interpretability are.
+        The columns of ``compare`` that say which pair it is. error: the verdict on it. edges, code,
+        and interpretability (edges and code together): how many measures have which verdict, as
+        "1 better, 4 undecided", or "not compared". better, worse, undecided, not_compared: the
+        numbers behind interpretability. kan_<setting> and rival_<setting>.
     """
-    groups = {"error": ["error"], "edges": ["edges"], "code": ["code"]}
-    groups["interpretability"] = ["edges", "code"]
+    groups = {"edges": ["edges"], "code": ["code"], "interpretability": ["edges", "code"]}
     keys = ["dataset", "bottleneck", "kan", "rival", *_SETTINGS]
     rows: list[dict[str, Any]] = []
     pairs: Any = comparisons.groupby(keys, sort=False, dropna=False)
     for values, pair in pairs:
         row: dict[str, Any] = dict(zip(keys, values, strict=True))
         settings = {name: row.pop(name) for name in _SETTINGS}
-        for name, about in groups.items():
-            row[name] = _overall(set(pair["verdict"][pair["about"].isin(about)]))
-        counted = list(pair["verdict"][pair["about"] != "error"])
-        row |= {verdict: counted.count(verdict) for verdict in _DECIDED}
-        row["not_compared"] = sum(verdict not in _DECIDED for verdict in counted)
+        found = pair["verdict"].where(pair["verdict"].isin(_VERDICTS), _NONE)
+        error = pair["about"] == "error"
+        row["error"] = found[error].item()
+        row |= {k: _in_words(found[pair["about"].isin(about)]) for k, about in groups.items()}
+        counts = Counter(found[~error])
+        row |= {word.replace(" ", "_"): counts[word] for word in (*_VERDICTS, _NONE)}
         rows.append(row | settings)
     return pd.DataFrame(rows)
 
 
-_DECIDED = ("better", "worse", "undecided")  # without a margin nothing is level
+_VERDICTS = ("better", "worse", "undecided")  # without a margin nothing is level
+_NONE = "not compared"
 
 
-def _overall(found: set[str]) -> str:
-    """The verdict on several measures, from their verdicts."""
-    if {"better", "worse"} <= found:
-        return "in part"
-    return next((verdict for verdict in _DECIDED if verdict in found), "not compared")
+def _in_words(verdicts: pd.Series) -> str:
+    """How many measures have which verdict; those that were not compared are left out."""
+    counts = Counter(verdicts)
+    found = [f"{counts[word]} {word}" for word in _VERDICTS if counts[word]]
+    return ", ".join(found) or _NONE

@@ -1,6 +1,7 @@
 """Measure how interpretable a run's trained model is, and keep what was measured."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kanlib.data.datasets import Images
+from kanlib.data.datasets import Images, load_images
 from kanlib.experiments.environment import environment
 from kanlib.experiments.execution import execute
 from kanlib.experiments.record import CURE as RECORD_CURE
@@ -39,7 +40,7 @@ from kanlib.interpretability.edges import (
 )
 from kanlib.interpretability.formulas import edge_formulas
 from kanlib.interpretability.moments import Moments, moments, visit
-from kanlib.interpretability.pictures import edge_pictures, pruned_pictures
+from kanlib.interpretability.pictures import edge_pictures
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.nn.linear import KANLinear
 from kanlib.training.evaluation import apply, reconstruction_error
@@ -78,6 +79,31 @@ def analysis_of(run: Run, images: Images, results_dir: str | Path) -> Analysis:
     return save_analysis(analysis, results_dir, arrays)
 
 
+def analyses_of(
+    runs: Sequence[Run], results_dir: str | Path, data_root: str | Path | None = None
+) -> list[Analysis]:
+    """The analyses of runs, in their order. Data are loaded only where an analysis is missing.
+
+    Args:
+        runs: whose models are to be measured; of any data sets.
+        results_dir: folder that holds runs/ and interpretability/; made if missing.
+        data_root: folder that holds the data, see ``kanlib.data.load_images``.
+
+    Raises:
+        ValueError, TrainingDiverged: see ``analysis_of``, or the data are not as they should be.
+        FileNotFoundError: data are needed, and are not there.
+    """
+    missing = [run for run in runs if not analysis_path(run, results_dir).exists()]
+    needed = dict.fromkeys(run.dataset for run in missing)
+    images = {name: load_images(name, data_root) for name in needed}
+    return [
+        analysis_of(run, images[run.dataset], results_dir)
+        if run.dataset in images
+        else load_analysis(run, results_dir)
+        for run in runs
+    ]
+
+
 def _trained(run: Run, images: Images, results_dir: str | Path) -> Autoencoder:
     """The model of a run's record, or trained again; a record that is there stays as it is."""
     if not run.path(results_dir).exists():
@@ -99,9 +125,8 @@ def analyse(run: Run, model: Autoencoder, images: Images) -> tuple[Analysis, Arr
         images: the data of the run.
 
     Returns:
-        The analysis, and arrays: ``codes`` (at most 1000, D) of the first test images. Where all
-        weights are on edges, also what ``pruned_pictures`` returns; of KANs also what
-        ``edge_pictures`` returns (both in ``kanlib.interpretability.pictures``).
+        The analysis, and arrays: ``codes`` (at most 1000, D) of the first test images; of KANs
+        also what ``kanlib.interpretability.pictures.edge_pictures`` returns.
     """
     seen = moments(model, images.train.images)
     scores = _scores(model, seen)
@@ -121,10 +146,8 @@ def analyse(run: Run, model: Autoencoder, images: Images) -> tuple[Analysis, Arr
         environment=environment("cpu"),
     )
     arrays: Arrays = {"codes": code[:CODES]}
-    if scores:
-        arrays |= pruned_pictures(model, seen, scores["spread"], images)
-    if scores and kan:
-        arrays |= edge_pictures(kan, seen, reached, scores["spread"], images)
+    if kan:
+        arrays |= edge_pictures(kan, seen, reached)
     return analysis, arrays
 
 

@@ -159,3 +159,24 @@ def pruning_curves(analyses: Sequence[Analysis]) -> pd.DataFrame:
     groups: Any = pd.DataFrame(rows, columns=keys + values).groupby(keys, dropna=False, sort=False)
     means = groups.agg(numbers=("numbers", "mean"), mse=("mse", "mean"), mse_sd=("mse", "std"))
     return means.reset_index()
+
+
+def formulas(analyses: Sequence[Analysis]) -> pd.DataFrame:
+    """How simple edges are in the encoder and in the decoder: means over layers and seeds.
+
+    Returns:
+        One row a configuration and part, of models with KAN layers. Columns: every parameter of the
+        run but the seed; part (encoder, decoder); line, explained, noise_line, noise_explained, see
+        ``kanlib.interpretability.formulas``.
+    """
+    keys = [*CONFIGURATION, "part"]
+    values = ["line", "explained", "noise_line", "noise_explained"]
+    rows = [
+        analysis.run.model_dump()
+        | {"part": name.partition(".")[0]}
+        | {value: getattr(layer, value) for value in values}
+        for analysis in analyses
+        for name, layer in analysis.formulas.items()
+    ]
+    groups: Any = pd.DataFrame(rows, columns=keys + values).groupby(keys, dropna=False, sort=False)
+    return groups.mean().reset_index()

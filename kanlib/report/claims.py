@@ -160,19 +160,20 @@ def _row(question: Question, kan: Run, names: tuple[str, str]) -> dict[str, Any]
     }
 
 
-def scoreboard(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """At how many data sets and code sizes the test error of a KAN is better than a rival's.
+def scoreboard(comparisons: pd.DataFrame, metric: str = "test_mse") -> pd.DataFrame:
+    """At how many data sets and code sizes a KAN is better than a rival.
 
     Args:
         comparisons: as ``compare`` returns. KANs trained at the authors' rate are left out: they
             are another training of the same model, on one data set.
+        metric: column of the records that is compared.
 
     Returns:
         Index rival, a column a KAN (labels): "9 better, 2 worse, 1 undecided". Where there was no
         rival, nothing is counted.
     """
     asked: Any = comparisons[
-        (comparisons["metric"] == "test_mse") & (comparisons["kan_preset"] == "paper")
+        (comparisons["metric"] == metric) & (comparisons["kan_preset"] == "paper")
     ]
     words = ("better", "level", "worse", "undecided")
 

@@ -56,6 +56,19 @@ PHRASES = {
     ("refine", "longer"): "grid lengthened halfway",
 }
 
+# Data set -> what readers are told that it is.
+DATASETS = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "svhn": "SVHN",
+    "svhn-test10k": "10,000 digits of SVHN",
+}
+
+
+def data_words(dataset: str) -> str:
+    """What readers are told that a data set is."""
+    return DATASETS.get(dataset, dataset)
+
 
 def words(column: str) -> str:
     """What readers are told that a column, metric or parameter is: "test_mse" -> "test error"."""

@@ -3,25 +3,26 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from kanlib.experiments.grid import Experiment
-from kanlib.experiments.run import Run
+from kanlib.experiments.grid import FIGURE_KINDS, Experiment
 from kanlib.models.registry import MODELS
 
-Condition = Callable[[list[Run]], bool]
+Condition = Callable[[Experiment], bool]
 
 
-def _has_edges(runs: list[Run]) -> bool:
-    """Models without functions on their edges have none to draw."""
-    return any(MODELS[run.model].on_edges for run in runs)
+def _drawn(kind: str) -> Condition:
+    """The experiment asks for figures of this kind, and has models that can be drawn so."""
+    if kind != "edges":
+        return lambda plan: kind in plan.figures
+    return lambda plan: kind in plan.figures and any(MODELS[r.model].on_edges for r in plan.runs())
 
 
-def _several_seeds(runs: list[Run]) -> bool:
+def _several_seeds(plan: Experiment) -> bool:
     """One seed gives no interval: records of pairs of settings are read with those of others."""
-    return len({run.seed for run in runs}) > 1
+    return len({run.seed for run in plan.runs()}) > 1
 
 
-def _has_deep(runs: list[Run]) -> bool:
-    return _several_seeds(runs) and any(run.hidden for run in runs)
+def _has_deep(plan: Experiment) -> bool:
+    return _several_seeds(plan) and any(run.hidden for run in plan.runs())
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Outputs:
         figures: each as .png and .pdf.
         kept: tables that are measured once and then read. No rule of the workflow makes them: it
             would take the old file away first.
-        only_if: one of these -> whether it is written, given the runs of the experiment.
+        only_if: one of these -> whether it is written, given the experiment.
     """
 
     tables: tuple[str, ...] = ()
@@ -44,19 +45,18 @@ class Outputs:
 
 TABLES, FIGURES = "notebooks/03_tables.ipynb", "notebooks/04_figures.ipynb"
 OUTPUTS = {
-    TABLES: Outputs(tables=("{name}", "{name}_mse", "{name}_accuracy", "{name}_leak")),
+    "notebooks/01_kan_layer.ipynb": Outputs(figures=("idea",)),
+    TABLES: Outputs(tables=("{name}", "{name}_mse")),
     FIGURES: Outputs(
-        figures=(
-            "{name}_mse",
-            "{name}_accuracy",
-            "{name}_reconstructions",
-            "{name}_training",
-            "{name}_edges",
-            "{name}_confusion",
-        ),
-        only_if={"{name}_edges": _has_edges},
+        figures=tuple(f"{{name}}_{kind}" for kind in FIGURE_KINDS),
+        only_if={f"{{name}}_{kind}": _drawn(kind) for kind in FIGURE_KINDS},
     ),
-    "notebooks/05_audit.ipynb": Outputs(tables=("audit",), figures=("audit_leak",)),
+    "notebooks/00_paper.ipynb": Outputs(
+        tables=("paper",), figures=("paper",), kept=("training_steps",)
+    ),
+    "notebooks/05_audit.ipynb": Outputs(
+        tables=("audit", "audit_factors"), figures=("audit", "audit_leak")
+    ),
     "notebooks/06_verdicts.ipynb": Outputs(
         tables=("scoreboard", "verdicts", "claims"), figures=("verdicts",), kept=("training_steps",)
     ),
@@ -82,12 +82,11 @@ OUTPUTS = {
             "{name}_verdicts",
         ),
         figures=(
+            "{name}_comparisons",
             "{name}_edges",
             "{name}_ablation",
-            "{name}_pruning",
-            "{name}_fields",
-            "{name}_pruned",
             "{name}_formulas",
+            "{name}_pruning",
         ),
     ),
     "notebooks/10_beyond_images.ipynb": Outputs(tables=("series",), figures=("series",)),
@@ -106,12 +105,11 @@ def outputs(plan: Experiment, name: str) -> tuple[list[str], list[str]]:
         Tables and figures, as names of files without folder and ending. A notebook that is not in
         ``OUTPUTS`` is to write one of each, named as the experiment.
     """
-    runs = plan.runs()
     tables: list[str] = []
     figures: list[str] = []
     for notebook in [plan.notebook] if plan.notebook else [TABLES, FIGURES]:
         made = OUTPUTS.get(notebook, Outputs(tables=("{name}",), figures=("{name}",)))
         for stems, found in ((made.tables, tables), (made.figures, figures)):
-            written = (stem for stem in stems if made.only_if.get(stem, bool)(runs))
+            written = (stem for stem in stems if made.only_if.get(stem, bool)(plan))
             found += [stem.format(name=name) for stem in written]
     return tables, figures

@@ -96,3 +96,13 @@ def _spikes(log: pd.DataFrame) -> Any:
         lambda loss: loss.rolling(_NEIGHBOURS, center=True, min_periods=1).median()
     )
     return log["loss"] > _SPIKE * around
+
+
+def answer_alike(records: Sequence[Record]) -> list[bool]:
+    """Whether each run rebuilds the first test image of every class alike, number for number.
+
+    Args:
+        records: with their arrays.
+    """
+    made = [load_arrays(record)["reconstructions"] for record in records]
+    return [bool((images == images[:1]).all()) for images in made]

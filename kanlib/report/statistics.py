@@ -145,3 +145,21 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         table[metric] = groups[metric].mean()
         table[f"{metric}_sd"] = groups[metric].std()
     return table.reset_index()
+
+
+def median_runs(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The most typical run of each label: the one in the middle, by one metric.
+
+    Args:
+        table: one row a run, with columns label and ``metric``.
+        metric: numeric column.
+
+    Returns:
+        One row a label, in order of appearance, under its own index; of an even number of runs the
+        better one of the two in the middle if lower is better.
+    """
+    places = []
+    for _, rows in table.groupby("label", sort=False):
+        ordered: Any = rows.sort_values(metric)
+        places.append(ordered.index[(len(ordered) - 1) // 2])
+    return table.loc[places]

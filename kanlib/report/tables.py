@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kanlib.experiments.frames import SETTINGS
@@ -61,6 +62,13 @@ def shown(table: pd.DataFrame, first: str, percent: Sequence[str] = ()) -> pd.Da
     )
 
 
+def short(table: pd.DataFrame, rows: int = 10) -> pd.DataFrame:
+    """At most ``rows`` rows of ``table``: its first, its last, and as evenly as can be between."""
+    if len(table) <= rows:
+        return table
+    return table.iloc[np.linspace(0, len(table) - 1, rows).round().astype(int)]
+
+
 def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) -> list[Path]:
     """Write a table for programs, <stem>.csv, and two for readers, <stem>.md and <stem>.tex.
 
@@ -78,7 +86,7 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    shown = _for_readers(table)
+    shown = for_readers(table)
     style: Any = shown.style  # its type hides the writer
     markdown = shown.astype(object).where(shown.notna(), None)
     texts = {
@@ -98,7 +106,7 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
     return paths
 
 
-def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
+def for_readers(table: pd.DataFrame) -> pd.DataFrame:
     """Without the settings that labels name, and with words for headers."""
     hidden: set[str] = set()
     if "label" in (table.index.name, *table):

@@ -1,6 +1,7 @@
 """Experiment files become runs; the guard against misspelt notebook parameters."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +140,23 @@ def test_a_parameter_of_another_type_is_named(name, value):
     namespace, before = notebook()
     with pytest.raises(TypeError, match=f"{name}={value!r}"):
         read_parameters(namespace | {name: value}, before, KNOWN)
+
+
+def test_private_names_and_what_papermill_cannot_pass_are_no_parameters():
+    namespace, before = notebook()
+    namespace |= {"_": 5, "_dh": [], "math": math, "run": Run(), "images": {}, "path": Path()}
+    assert read_parameters(namespace, before, KNOWN)["bottleneck"] == 9
+
+
+def test_a_cell_may_be_run_again_in_the_same_notebook():
+    cells = """
+helper = 1
+_before = set(globals())
+bottleneck = {size}
+parameters = read_parameters(globals(), _before, {{"bottleneck": int}})
+history = [0.5]
+"""
+    namespace: dict = {"read_parameters": read_parameters}
+    for size in (9, 34):
+        exec(cells.format(size=size), namespace)
+        assert namespace["parameters"] == {"bottleneck": size}

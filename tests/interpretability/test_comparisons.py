@@ -115,19 +115,18 @@ def summed_up(found, by_measure):
 @pytest.mark.parametrize(
     ("several", "expected"),
     [
-        (("better", "undecided", "not measured"), "better"),
-        (("undecided", "worse", "undecided"), "worse"),
-        (("undecided", "not measured", "not measured"), "undecided"),
-        (("better", "worse", "undecided"), "in part"),
+        (("better", "undecided", "not measured"), "1 better, 1 undecided"),
+        (("undecided", "worse", "undecided"), "1 worse, 2 undecided"),
+        (("better", "worse", "undecided"), "1 better, 1 worse, 1 undecided"),
         (("not measured", "no rival", "no common seed"), "not compared"),
     ],
 )
-def test_several_measures_have_one_verdict(found, several, expected):
+def test_verdicts_on_several_measures_are_counted_not_merged(found, several, expected):
     code = [name for name, measure in MEASURES.items() if measure.about == "code"]
     assert summed_up(found, dict(zip(code, several, strict=True)))["code"] == expected
 
 
-def test_a_pair_is_summed_up_and_its_measures_are_counted(found):
+def test_a_pair_is_summed_up(found):
     row = summed_up(
         found,
         {
@@ -139,8 +138,9 @@ def test_a_pair_is_summed_up_and_its_measures_are_counted(found):
             "information_most": "not measured",
         },
     )
-    assert (row["error"], row["edges"], row["code"]) == ("worse", "better", "undecided")
-    assert row["interpretability"] == "better"
+    assert row["error"] == "worse"
+    assert (row["edges"], row["code"]) == ("1 better, 1 undecided", "2 undecided")
+    assert row["interpretability"] == "1 better, 3 undecided"
     counted = ("better", "worse", "undecided", "not_compared")
     assert [row[name] for name in counted] == [1, 0, 3, 1]
 

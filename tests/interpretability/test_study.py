@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from kanlib import PCA
+from kanlib.data import load_images
 from kanlib.experiments import Run, execute, has_weights, load_record
-from kanlib.interpretability import analysis_of, load_analysis
+from kanlib.interpretability import analyses_of, analysis_of, load_analysis, study
 from kanlib.interpretability.analysis import analysis_path
 from kanlib.interpretability.study import KEPT
 
@@ -83,6 +84,20 @@ def test_a_record_is_never_overwritten(few_digits, found, tmp_path):
     again = analysis_of(run, few_digits, tmp_path)
     assert again.model_dump() == found[0].model_dump()
     assert {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*.*")} == before
+
+
+def test_analyses_that_are_there_need_no_data(found, runs, folder, monkeypatch):
+    monkeypatch.setattr(study, "load_images", None)
+    assert analyses_of(runs, folder) == found
+
+
+def test_what_is_missing_is_measured_on_data_that_are_loaded_once(tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(study, "load_images", lambda *args: loaded.append(args) or load_images())
+    runs = [Run(model="pca", bottleneck=size) for size in (2, 3)]
+    first = analyses_of(runs[:1], tmp_path, "somewhere")
+    assert analyses_of([*runs, Run(model="pca", bottleneck=4)], tmp_path)[0] == first[0]
+    assert loaded == [("digits", "somewhere"), ("digits", None)]
 
 
 def test_other_images_are_refused(few_digits, tmp_path):

@@ -12,7 +12,7 @@ from kanlib.interpretability import load_analysis
 from kanlib.interpretability.analysis import Pruned
 from kanlib.interpretability.comparisons import compare, verdicts
 from kanlib.interpretability.study import KEPT
-from kanlib.interpretability.tables import ablations, least_kept, measures, pruning_curves
+from kanlib.interpretability.tables import ablations, formulas, least_kept, measures, pruning_curves
 from kanlib.report.statistics import summarise
 
 
@@ -69,6 +69,13 @@ def test_ablations_are_means_over_seeds(found):
     assert list(rows.index.unique("model")) == ["kan-pure", "mlp", "conv"]
 
 
+def test_formulas_are_means_over_seeds_of_encoder_and_decoder(found):
+    rows: Any = formulas(found).set_index(["model", "part"])
+    assert list(rows.index) == [("kan-pure", "encoder"), ("kan-pure", "decoder")]
+    lines = [analysis.formulas["decoder.0"].line for analysis in found[:2]]
+    assert rows.loc[("kan-pure", "decoder"), "line"] == pytest.approx(np.mean(lines))
+
+
 def test_curves_are_means_over_seeds(found):
     curves: Any = pruning_curves(found)
     assert len(curves) == 3 * len(KEPT)
@@ -88,7 +95,7 @@ def test_other_code_sizes_and_options_have_rows_of_their_own(found):
 
 def test_models_without_curves_have_tables_without_rows(found):
     pca = found[-2:]
-    assert ablations(pca).empty and pruning_curves(pca).empty
+    assert ablations(pca).empty and pruning_curves(pca).empty and formulas(pca).empty
     table: Any = measures(pca)
     assert table["line"].isna().all()
 

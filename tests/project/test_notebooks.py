@@ -167,6 +167,30 @@ def test_papermill_turns_every_parameter_into_a_record_with_weights(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_training_notebook_can_be_run_again_from_its_parameters(tmp_path):
+    cells = code_cells(TRAIN)
+    [start] = [place for place, cell in enumerate(cells) if has_parameters(cell)]
+    names: dict[str, Any] = {}
+    for number, again in enumerate((cells, cells[start:])):
+        for cell in again:
+            exec(source(cell), names)
+            if has_parameters(cell):
+                names |= {"results_dir": str(tmp_path), "model": "pca", "bottleneck": 3 + number}
+    assert len(list(tmp_path.rglob("*.json"))) == 2
+    names |= {"botleneck": 9, "results_dir": str(tmp_path)}
+    with pytest.raises(ValueError, match="botleneck=9"):
+        exec(source(cells[start + 1]), names)
+
+
+@pytest.mark.slow
+def test_the_training_notebook_trains_what_was_asked_for_and_shows_a_longer_training(tmp_path):
+    names = default_parameters(TRAIN)
+    run_cells(TRAIN, {"results_dir": str(tmp_path)})
+    [path] = tmp_path.rglob("*.json")
+    assert load_record(path).run == Run(**{n: names[n] for n in Run.model_fields}) == Run()
+
+
+@pytest.mark.slow
 def test_a_wrong_parameter_stops_papermill_before_training(tmp_path):
     done = papermill(tmp_path, {"botleneck": 9})
     assert done.returncode != 0

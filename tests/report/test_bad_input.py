@@ -18,8 +18,8 @@ CASES: list[tuple[Callable[[], object], str]] = [
     (lambda: figures.edge_functions(LINE, LINES, ["pixel 0"]), r"values .*\(4, 4\)"),
     (lambda: figures.edge_functions(LINE, LINES[:0], []), r"values .*\(0, 4\)"),
     (
-        lambda: figures.confusion_matrices({"sound": np.eye(3)}, ["a", "b"]),
-        r"sound.*\(3, 3\)",
+        lambda: figures.confusion_difference(np.eye(2), np.eye(3), ["a", "b"]),
+        r"theirs.*\(3, 3\)",
     ),
 ]
 

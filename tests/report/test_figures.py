@@ -26,14 +26,24 @@ TABLE = table(
 )
 
 
+def named(axes: Any) -> list[str]:
+    """What is written beside the lines, from below."""
+    return [text.get_text() for text in sorted(axes.texts, key=lambda text: text.xy[1])]
+
+
+def only(figure: Any) -> Any:
+    """Its axes, of which there is one."""
+    (axes,) = figure.axes
+    return axes
+
+
 def test_lines_show_the_table_and_the_published_curve():
     paper = pd.DataFrame({"bottleneck": [4, 9], "test_mse": [0.5, 0.25]})
     figure: Any = figures.against_bottleneck(TABLE, "test_mse", published=paper, log=True)
     (axes,) = figure.axes
     drawn = {tuple(line.get_ydata()) for line in axes.lines}
     assert {(0.4, 0.2), (0.3, 0.1), (0.5, 0.25)} <= drawn
-    names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert set(names) == {"AE-KAN (authors' rate)", "PCA", "AE-KAN, published"}
+    assert named(axes) == ["PCA", "AE-KAN (authors' rate)", "AE-KAN, published"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("code size", "test error")
 
 
@@ -61,23 +71,42 @@ def compared(errors: dict[str, list[float]]) -> Any:
     return found[found["metric"] == "test_mse"]
 
 
-def bars(axes: Any) -> list[tuple[float, float]]:
+def bars(axes: Any) -> list[tuple[float, str]]:
+    """Where the marks are, and which."""
     drawn = [container.lines[0] for container in axes.containers]
-    return [(line.get_xdata().item(), line.get_alpha()) for line in drawn]
+    return [(line.get_xdata().item(), line.get_marker()) for line in drawn]
 
 
-def test_a_difference_is_drawn_in_percent_of_the_rivals_error():
+def test_a_comparison_is_drawn_as_a_multiple_of_the_rivals_error():
     found = compared({"kan": [3.0, 3.1], "kan-pure": [1.9, 2.3], "conv": [2.0, 2.1]})
     figure: Any = figures.differences(found)
-    (axes,) = figure.axes  # only the CNN was run
-    assert axes.get_title() == "against CNN"
-    (worse, its_alpha), (undecided, pale) = bars(axes)
-    assert worse == pytest.approx(100 / 2.05)
-    assert undecided == pytest.approx(100 * 0.05 / 2.05)
-    assert its_alpha == 1 and pale < 1
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["AE-KAN", "pure KAN"]
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    (worse, its_mark), (undecided, other_mark) = bars(axes)
+    assert worse == pytest.approx(1 + 1 / 2.05)
+    assert undecided == pytest.approx(1 + 0.05 / 2.05)
+    assert its_mark != other_mark
     colours = [container.lines[0].get_color() for container in axes.containers]
     assert colours == [MODELS["kan"].colour, MODELS["kan-pure"].colour]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["AE-KAN", "pure KAN", "better", "level", "undecided", "worse"]
+
+
+def test_each_data_set_has_its_panel_and_each_rival_its_lines():
+    found = compared({"kan": [3.0, 3.1], "conv": [2.0, 2.1], "pca": [1.0]})
+    both = pd.concat([found, found.assign(dataset="cifar10", bottleneck=32)])
+    figure: Any = figures.differences(both)
+    assert [axes.get_title("left") for axes in figure.axes] == ["digits", "CIFAR-10"]
+    for axes, size in zip(figure.axes, (str(Run().bottleneck), "32"), strict=True):
+        assert [text.get_text() for text in axes.texts] == ["against CNN", "against PCA"]
+        assert [tick.get_text() for tick in axes.get_yticklabels()] == [size, size]
+
+
+def test_an_interval_that_reaches_zero_ends_at_the_edge():
+    figure: Any = figures.differences(compared({"kan": [0.1, 3.0], "conv": [2.0, 2.1]}))
+    (axes,) = figure.axes
+    ends = axes.containers[0].lines[2][0].get_segments()[0][:, 0]
+    assert 0 < ends[0] < axes.get_xlim()[0]
 
 
 def test_what_has_no_interval_is_not_drawn():
@@ -127,35 +156,127 @@ def test_measures_have_a_line_of_panels_a_data_set_and_a_column_a_metric():
     sizes = [run.bottleneck for run in runs]
     negative = [-size for size in sizes]
     rows = table(*runs, test_mse=sizes, test_mse_sd=0.1, knn_accuracy=negative, knn_accuracy_sd=0.0)
-    figure: Any = figures.measures(rows, ["test_mse", "knn_accuracy"], log=["test_mse"])
-    assert [axes.get_title() for axes in figure.axes] == ["x", "x", "y", "y"]
+    both = ["test_mse", "knn_accuracy"]
+    figure: Any = figures.measures(rows, both, log=["test_mse"], title="what it shows")
+    assert figure.get_suptitle() == "what it shows"
+    assert [axes.get_title("left") for axes in figure.axes] == ["x", "x", "y", "y"]
     assert [axes.get_ylabel() for axes in figure.axes] == ["test error", "3-NN accuracy"] * 2
     assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"] * 2
     curves = [c.lines[0].get_ydata().tolist() for axes in figure.axes for c in axes.containers]
     assert curves == [[2, 4], [2, 4], [-2, -4], [-2, -4]] * 2
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["AE-KAN", "PCA"]
+    for axes in figure.axes:
+        assert {text.get_text() for text in axes.texts} == {"AE-KAN", "PCA"}
 
 
-def test_confusions_are_shares_of_each_true_class():
-    counts = np.array([[3, 1], [0, 10]])
-    figure: Any = figures.confusion_matrices({"sound": counts}, ["a", "b"])
+def test_confusions_differ_by_points_of_each_true_class():
+    ours, theirs = np.array([[3, 1], [0, 10]]), np.array([[1, 1], [0, 7]])
+    figure: Any = figures.confusion_difference(ours, theirs, ["a", "b"])
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["75", "25", "0", "100"]
+    assert texts == ["+25.0", "-25.0", "", ""]
 
 
-def test_training_curves_have_one_panel_a_code_size_and_one_line_a_run():
-    def history(sizes, seeds):
-        runs = [Run(model="mlp", bottleneck=size, seed=seed) for size in sizes for seed in seeds]
+def test_a_row_of_images_ends_with_its_test_error():
+    image = np.zeros((2, 1, 4, 4))
+    rows = {"a": image, "b": image}
+    figure: Any = figures.reconstructions(image, rows, errors={"a": 0.12345}, caption="as it is")
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert texts == ["test error", "0.123"]
+    assert figure.get_supxlabel() == "as it is"
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [
+        ((1, 4, 5), "row 1, column 2"),
+        ((1, 1, 20), "value 7"),
+        ((3, 2, 3), "row 0, column 1, channel 1"),
+    ],
+)
+def test_inputs_are_named_by_where_they_are(shape, name):
+    assert figures.input_names([7], shape) == [name]
+
+
+def test_an_input_outside_the_image_has_no_name():
+    with pytest.raises(ValueError, match="places=20"):
+        figures.input_names([20], (1, 4, 5))
+
+
+def test_the_idea_names_layers_and_models():
+    titles = [axes.get_title() for axes in figures.idea().axes]
+    assert titles == ["Dense layer", "KAN layer", MODELS["kan"].label, MODELS["kan-pure"].label]
+
+
+def test_training_curves_are_medians_over_the_seeds_in_three_panels_at_most():
+    def history(sizes, losses):
+        runs = [Run(model="mlp", bottleneck=size, seed=s) for size in sizes for s in range(3)]
         both = [run for run in runs for _ in (1, 2)]
-        return table(*both, epoch=[1, 2] * len(runs), test_loss=[1.0, 0.5] * len(runs))
+        return table(*both, epoch=[1, 2] * len(runs), test_loss=losses * len(sizes))
 
-    figure: Any = figures.training_curves(history((4, 9), (0, 1)))
-    assert [len(axes.lines) for axes in figure.axes] == [2, 2]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["MLP"]
-    figure = figures.training_curves(history(range(1, 12), (0,)))
-    assert [axes.get_title() for axes in figure.axes] == [
-        f"code size {size}" for size in (1, 3, 5, 7, 9, 11)
-    ]
+    losses = [1.0, 0.5, 2.0, 0.6, 4.0, 0.9]  # two epochs of three seeds
+    figure: Any = figures.training_curves(history((4, 9), losses))
+    for axes in figure.axes:
+        assert [list(line.get_ydata()) for line in axes.lines] == [[2.0, 0.6]]
+        [band] = axes.collections
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert (heights.min(), heights.max()) == (0.5, 4.0)
+    assert named(figure.axes[-1]) == ["MLP"]
+    figure = figures.training_curves(history(range(1, 12), losses))
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert titles == ["code size 1", "code size 6", "code size 11"]
+
+
+def test_a_line_that_leaves_the_axes_is_named_where_it_does():
+    falling = TABLE.assign(test_mse=[0.4, 0.2, 0.3, 1e-9])
+    figure: Any = figures.against_bottleneck(falling, "test_mse", log=True)
+    (axes,) = figure.axes
+    assert axes.get_ylim()[0] == pytest.approx(0.001)
+    places = {text.get_text(): text.xy[0] for text in axes.texts}
+    assert places["PCA"] < places["AE-KAN (authors' rate)"]
+
+
+def test_names_beside_lines_keep_their_distance():
+    models = ("mlp", "conv", "pca", "kan", "kan-pure")
+    runs = [Run(model=model, bottleneck=size) for model in models for size in (4, 9)]
+    rows = table(*runs, test_mse=[0.5, 0.2] * 5, test_mse_sd=0.0)
+    axes = only(figures.against_bottleneck(rows, "test_mse"))
+    heights = np.sort([text.xy[1] for text in axes.texts])
+    assert len(heights) == 5 and np.diff(heights).min() > 0.02
+
+
+def test_elbows_have_a_panel_a_data_set_with_the_published_curve():
+    paper = pd.DataFrame({"bottleneck": [4, 9], "test_mse": [0.5, 0.25]})
+    figure: Any = figures.elbows({"MNIST": (TABLE, paper), "SVHN": (TABLE, paper)})
+    assert [axes.get_title("left") for axes in figure.axes] == ["MNIST", "SVHN"]
+    for axes in figure.axes:
+        drawn = {tuple(line.get_ydata()) for line in axes.lines}
+        assert {(0.4, 0.2), (0.3, 0.1), (0.5, 0.25)} <= drawn
+
+
+def test_slopes_lead_from_one_number_to_the_other():
+    rows = table(Run(), Run(model="pca"), sound=[0.5, 0.9], leaky=[0.7, 0.95])
+    axes = only(figures.slopes(rows, {"sound": "a", "leaky": "b"}, ylabel="accuracy"))
+    assert [list(line.get_ydata()) for line in axes.lines] == [[0.5, 0.7], [0.9, 0.95]]
+    assert named(axes) == ["AE-KAN  +0.200", "PCA  +0.050"]
+
+
+def test_factors_are_marked_from_no_change():
+    rows = pd.DataFrame(
+        {"changes": ["x", "y"], "largest": [2.5, 1.002], "where": ["MNIST, 9", "digits, 8"],
+         "usual": [1.5, np.nan]},
+        index=["first", "second"],
+    )  # fmt: skip
+    axes = only(figures.factors(rows))
+    assert axes.lines[0].get_xdata().tolist() == [2.5, 1.002]
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["2.50  (MNIST, 9)", "1.002  (digits, 8)"]
+
+
+def test_an_architecture_has_a_box_a_layer():
+    layers = [("", 784), ("KAN", 9), ("KAN", 784)]
+    axes = only(figures.architectures({"pure KAN": layers}))
+    assert len(axes.patches) == 2
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["KAN", "KAN", "image 784", "code 9", "image 784"]
 
 
 def test_losses_are_drawn_as_they_are():

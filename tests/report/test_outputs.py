@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cells import default_parameters
+from pages import NOTEBOOKS, PAGES, text_of
 
 from kanlib.experiments import Experiment, load_experiment
 from kanlib.report.outputs import OUTPUTS, outputs
 
+DRAW = "notebooks/04_figures.ipynb"
+DEFAULT = default_parameters(DRAW)["experiment"]
 PLANS = {path.stem: load_experiment(path) for path in sorted(Path("experiments").glob("*.yaml"))}
 COMMITTED = [name for name in PLANS if Path(f"results/{name}.csv").exists()]
 
@@ -52,6 +56,36 @@ def test_pairs_of_settings_at_one_seed_have_records_alone():
     assert outputs(plan, "x") == (["x", "x_coverage"], ["x", "x_pairs"])
     plan = plan.model_copy(update={"grid": [{"hidden": [None, 3]}]})
     assert outputs(plan, "x")[0] == ["x", "x_coverage", "x_deep"]
+
+
+def test_an_experiment_has_the_figures_that_it_asks_for():
+    plan = Experiment(title="a", about="b", figures=("training", "mse"), grid=[{"model": "kan"}])
+    assert set(outputs(plan, "x")[1]) == {"x_mse", "x_training"}
+    plan = Experiment(title="a", about="b", figures=(), grid=[{"model": "kan"}])
+    assert outputs(plan, "x") == (["x", "x_mse"], [])
+
+
+def test_a_figure_that_nobody_can_draw_is_refused():
+    kinds: Any = ("mse", "leak")
+    with pytest.raises(ValueError, match=r"(?s)figures.*leak"):
+        Experiment(title="a", about="b", figures=kinds, grid=[{}])
+
+
+def test_an_experiment_with_a_notebook_of_its_own_asks_for_no_figures():
+    with pytest.raises(ValueError, match=r"figures=\('mse',\)"):
+        Experiment(title="a", about="b", notebook="n.ipynb", figures=("mse",), grid=[{}])
+
+
+def test_every_committed_figure_is_on_a_page():
+    """Or a notebook makes and shows it: for its own experiment, if it has one."""
+    pages = "".join(map(text_of, [*PAGES, Path("docs/index.md"), *NOTEBOOKS]))
+    shown = {
+        stem for notebook, made in OUTPUTS.items() if notebook != DRAW for stem in made.figures
+    }
+    shown |= {stem for n, plan in PLANS.items() if plan.notebook for stem in outputs(plan, n)[1]}
+    shown |= set(outputs(PLANS[DEFAULT], DEFAULT)[1])
+    figures = {path.stem for path in Path("figures").glob("*.png")}
+    assert {stem for stem in figures - shown if stem not in pages} == set()
 
 
 def test_a_notebook_that_is_not_listed_writes_one_table_and_one_figure():

@@ -73,6 +73,15 @@ def test_dead_units_are_counted_before_the_code_and_after_it(tmp_path):
     assert table.iloc[2].isna().all()  # made before they were counted
 
 
+def test_a_run_that_answers_all_images_alike_is_found(tmp_path):
+    made = np.zeros((3, 1, 2, 2)), np.arange(12.0).reshape(3, 1, 2, 2)
+    records = [
+        made_up(Run(seed=seed), 0.5, tmp_path, originals=made[1], reconstructions=images)
+        for seed, images in enumerate(made)
+    ]
+    assert stability.answer_alike(records) == [True, False]
+
+
 def test_jumps_are_the_largest_rise_of_each_run():
     runs = [Run(seed=0), Run(seed=1), Run(hidden=3)]
     losses = [[4.0, 2.0, 3.0, 3.3], [4.0, 2.0, 1.0, 0.9], [1.0, 1.5, 1.8, 1.2]]

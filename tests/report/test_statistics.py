@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from kanlib.experiments import Run
-from kanlib.report.statistics import compare, gaps, summarise
+from kanlib.report.statistics import compare, gaps, median_runs, summarise
 
 
 def by_seed(*values: float) -> pd.Series:
@@ -129,3 +129,11 @@ def test_a_summary_names_what_is_missing():
         summarise(frame(Run(), mse=[1.0]), ["mse", "accuracy"])
     with pytest.raises(ValueError, match="0 rows"):
         summarise(frame(Run(), mse=[1.0]).iloc[:0], ["mse"])
+
+
+def test_the_median_run_of_each_label_is_found():
+    frame = pd.DataFrame(
+        {"label": ["b", "b", "b", "a", "a"], "x": [3.0, 1.0, 2.0, 5.0, 4.0]}, index=range(10, 15)
+    )
+    found = median_runs(frame, "x")
+    assert found["label"].tolist() == ["b", "a"] and found.index.tolist() == [12, 14]

@@ -92,3 +92,12 @@ def test_a_notebook_shows_words_and_percent():
     assert made["95% from"].tolist() == ["+10.5%", "\N{MINUS SIGN}2.0%", "–"]
     assert made["test error"].tolist() == [1, 2, 3]
     assert table["low"].to_numpy()[0] == 0.105
+
+
+def test_a_long_table_is_shown_in_part():
+    table, few = (pd.DataFrame({"x": range(rows)}) for rows in (31, 10))
+    some = tables.short(table)
+    assert len(some) == 10
+    assert (some.index[0], some.index[-1]) == (0, 30)
+    assert some.index.is_monotonic_increasing and some.index.is_unique
+    assert tables.short(few).equals(few)

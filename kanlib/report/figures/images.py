@@ -5,15 +5,24 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from kanlib.report.figures.style import NO_GRID, STYLE, grid
+from kanlib.report.figures.style import NO_GRID, STYLE, grid, headline
+from kanlib.report.labels import words
 
 Array = NDArray[Any]
 
 
-def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str = "") -> Figure:
+def reconstructions(
+    originals: Array,
+    rows: Mapping[str, Array],
+    *,
+    errors: Mapping[str, float] = {},
+    title: str = "",
+    caption: str = "",
+) -> Figure:
     """Images and what the models make of them, one row a model.
 
     Windows of series, of height 1, are drawn as lines, with the original in grey behind.
@@ -21,7 +30,9 @@ def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str =
     Args:
         originals: (N, C, H, W) in [-1, 1], C = 1 or 3, or any C where H = 1.
         rows: name -> reconstructions of the same shape; pixels beyond [-1, 1] are clipped.
+        errors: name -> test error, written at the end of its row; a row without one has none.
         title: above the images.
+        caption: below them.
 
     Raises:
         ValueError: images of another shape.
@@ -37,7 +48,7 @@ def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str =
     windows = originals.shape[2] == 1
     with mpl.rc_context(STYLE | NO_GRID):
         width = 2.4 if windows else 0.62
-        size = (width * len(originals) + 2.4, 0.62 * len(named) + 0.5)
+        size = (width * len(originals) + 2.4 + 0.8 * bool(errors), 0.62 * len(named) + 0.6)
         figure, panels = grid(len(named), len(originals), size, share=windows)
         for line, (name, images) in zip(panels, named.items(), strict=True):
             for axes, image, original in zip(line, images, originals, strict=True):
@@ -51,14 +62,26 @@ def reconstructions(originals: Array, rows: Mapping[str, Array], *, title: str =
                 for spine in axes.spines.values():
                     spine.set_visible(False)
             line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-        figure.suptitle(title, fontsize=10)
+            if name in errors:
+                _write_beside(line[-1], f"{errors[name]:#.3g}")
+        if errors:
+            _write_beside(panels[0, -1], words("test_mse"))
+        headline(figure, title)
+        figure.supxlabel(caption, fontsize=8, color="0.3")
     return figure
+
+
+def _write_beside(axes: Axes, text: str) -> None:
+    """To the right of a panel."""
+    axes.text(1.12, 0.5, text, transform=axes.transAxes, va="center", fontsize=9)
 
 
 def edge_functions(
     points: Array, values: Array, names: Sequence[str], *, title: str = ""
 ) -> Figure:
     """Learned functions on edges, one panel each, on one scale.
+
+    The best straight line is drawn in grey behind: what bends, leaves it.
 
     Args:
         points: (P,) inputs.
@@ -77,50 +100,82 @@ def edge_functions(
     columns = min(6, len(values))
     lines = -(-len(values) // columns)
     with mpl.rc_context(STYLE):
-        size = (1.5 * columns + 0.6, 1.35 * lines + 0.5)
+        size = (1.5 * columns + 0.6, 1.4 * lines + 0.7)
         figure, panels = grid(lines, columns, size, share=True)
         for axes in panels.flat[len(values) :]:
             axes.set_axis_off()
-        for axes, line, name in zip(panels.flat, values, names, strict=False):
-            axes.plot(points, line, color="C0")
-            axes.set_title(name, fontsize=8)
-            axes.tick_params(labelsize=7)
-        figure.supxlabel("input", fontsize=9)
-        figure.supylabel("edge function", fontsize=9)
-        figure.suptitle(title, fontsize=10)
+        for axes, curve, name in zip(panels.flat, values, names, strict=False):
+            axes.plot(points, curve, color="C0")
+            line = np.polynomial.Polynomial.fit(points, curve, 1)
+            axes.plot(points, line(points), color="0.6", lw=1, ls="--", zorder=1)
+            axes.set_title(name, fontsize=8, loc="center")
+            axes.tick_params(labelsize=8)
+        figure.supxlabel("input of the edge", fontsize=9)
+        figure.supylabel("its output", fontsize=9)
+        headline(figure, title)
     return figure
 
 
-def confusion_matrices(
-    matrices: Mapping[str, Array], classes: Sequence[str], *, title: str = ""
-) -> Figure:
-    """Confusion matrices side by side, as percentages of each true class.
+def input_names(places: Sequence[int], shape: tuple[int, ...]) -> list[str]:
+    """What readers call inputs of a first layer: "row 3, column 5", or "value 5" of a window.
 
     Args:
-        matrices: panel title -> counts, row = true class, column = predicted class.
+        places: of the inputs in a flattened image.
+        shape: (C, H, W) of the images; where C > 1, the names say which channel.
+
+    Raises:
+        ValueError: a place lies outside the image.
+    """
+    channels, height, _ = shape
+    names = []
+    for place in places:
+        if not 0 <= place < np.prod(shape):
+            raise ValueError(f"places={place} must be between 0 and {np.prod(shape) - 1}")
+        channel, row, column = np.unravel_index(place, shape)
+        name = f"row {row}, column {column}" if height > 1 else f"value {column}"
+        names.append(f"{name}, channel {channel}" if channels > 1 else name)
+    return names
+
+
+def confusion_difference(
+    ours: ArrayLike, theirs: ArrayLike, classes: Sequence[str], *, title: str = ""
+) -> Figure:
+    """How much more often one classifier takes a class for another than a second one does.
+
+    Args:
+        ours: counts, row = true class, column = predicted class.
+        theirs: likewise.
         classes: names of the classes.
-        title: above the panels.
+        title: above the panel.
 
     Raises:
         ValueError: a matrix has another size than the classes.
     """
     import seaborn as sns  # takes 0.3 s, which a training run need not wait for
 
-    for name, counts in matrices.items():
+    for name, counts in {"ours": ours, "theirs": theirs}.items():
         if np.shape(counts) != (len(classes), len(classes)):
             raise ValueError(
                 f"{name}: matrix of shape {np.shape(counts)} must have a row and a column for each "
                 f"of the {len(classes)} classes"
             )
+    points = _shares(ours) - _shares(theirs)
+    # Half of all differences would read -0.0 or +0.0.
+    texts = np.where(np.abs(points) < 0.05, "", np.char.mod("%+.1f", points))
+    largest = max(1.0, float(np.abs(points).max()))
     with mpl.rc_context(STYLE | NO_GRID):
-        figure, panels = grid(1, len(matrices), (4.2 * len(matrices), 4.2))
-        for axes, (name, counts) in zip(panels[0], matrices.items(), strict=True):
-            shares = 100 * np.asarray(counts) / np.sum(counts, axis=1, keepdims=True)
-            drawn: dict[str, Any] = {"cmap": "Blues", "vmin": 0, "vmax": 100, "cbar": False}
-            drawn |= {"annot": True, "fmt": ".0f", "annot_kws": {"size": 7}, "square": True}
-            sns.heatmap(shares, ax=axes, xticklabels=classes, yticklabels=classes, **drawn)
-            axes.set(title=name, xlabel="predicted class")
-            axes.tick_params(length=0, labelsize=8)
-        panels[0, 0].set_ylabel("true class")
-        figure.suptitle(title)
+        figure, [[axes]] = grid(1, 1, (6, 4.8))
+        drawn: dict[str, Any] = {"cmap": "PuOr_r", "vmin": -largest, "vmax": largest}
+        drawn |= {"annot": texts, "fmt": "", "annot_kws": {"size": 8}, "square": True}
+        drawn |= {"linewidths": 0.5, "cbar_kws": {"label": "ours - published, percentage points"}}
+        sns.heatmap(points, ax=axes, xticklabels=classes, yticklabels=classes, **drawn)
+        axes.set(xlabel="predicted class", ylabel="true class")
+        axes.tick_params(length=0, labelsize=9, labelrotation=0)
+        headline(figure, title)
     return figure
+
+
+def _shares(counts: ArrayLike) -> Array:
+    """Percent of each true class."""
+    matrix = np.asarray(counts)
+    return 100 * matrix / matrix.sum(axis=1, keepdims=True)

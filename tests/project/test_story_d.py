@@ -1,0 +1,151 @@
+"""Numbers in the prose of two notebooks are the measured ones: interpretability, time series."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from project.test_readme import SAME, mean, mnist, numbers, records, row, with_lines
+
+from kanlib.experiments import Record, load_experiment, to_frame
+from kanlib.report import claims, stability
+
+INTERPRETABILITY = Path("notebooks/09_interpretability.ipynb")
+SERIES = Path("notebooks/10_beyond_images.ipynb")
+MEASURES = "results/interpretability-mnist_measures.csv"
+PURE, MLP = "pure KAN", "MLP, same size"
+
+
+def measure(name: str, model: str) -> float:
+    return float(row(MEASURES, label=model)[name])
+
+
+def compared(name: str, column: str) -> float:
+    """Pure KAN against the MLP of the same size."""
+    path = "results/interpretability-mnist_comparisons.csv"
+    return float(row(path, kan=PURE, rival=MLP, measure=name)[column])
+
+
+def of_the_mlp(part: str) -> float:
+    """How much its error grows with lines in the place of its activations."""
+    cells = row("results/interpretability-mnist_ablation.csv", label=MLP, part=part)
+    return cells["line"] / cells["whole"] - 1
+
+
+def pruned(model: str) -> float:
+    path = "results/interpretability-mnist_pruning.csv"
+    return float(row(path, label=model, rule="spread", kept=0.05)["mse"])
+
+
+EXPERIMENTS = ("series-italy", "series-gunpoint")
+
+
+@cache
+def on_series() -> pd.DataFrame:
+    """Comparisons of test errors, those that could be made."""
+    plans = {name: load_experiment(f"experiments/{name}.yaml") for name in EXPERIMENTS}
+    compared = [claims.compare(to_frame(records(n)), plan.common) for n, plan in plans.items()]
+    return pd.concat(compared).query("metric == 'test_mse' and pairs > 0")
+
+
+def runs_of(*models: str) -> list[Record]:
+    return [r for name in EXPERIMENTS for r in records(name) if r.run.model in models]
+
+
+def count(kan: str, *words: str) -> int:
+    table: Any = on_series()
+    return int(((table["kan"] == kan) & table["verdict"].isin(words)).sum())
+
+
+def all_alike(*models: str) -> int:
+    return sum(stability.answer_alike(runs_of(*models)))
+
+
+# Notebook, number as it stands there, its source.
+QUOTED: list[tuple[Path, str, Callable[[], float]]] = [
+    (INTERPRETABILITY, "0.673", lambda: compared("gini", "kan_value")),
+    (INTERPRETABILITY, "0.643", lambda: compared("gini", "rival_value")),
+    (INTERPRETABILITY, "173", lambda: mnist("kan", "parameters") / mnist("conv", "parameters")),
+    (INTERPRETABILITY, "2%", lambda: with_lines("encoder")),
+    (INTERPRETABILITY, "23%", lambda: with_lines("decoder")),
+    (INTERPRETABILITY, "14%", lambda: of_the_mlp("encoder")),
+    (INTERPRETABILITY, "52%", lambda: of_the_mlp("decoder")),
+    (INTERPRETABILITY, "99%", lambda: measure("explained", PURE)),
+    (INTERPRETABILITY, "64%", lambda: measure("noise_explained", PURE)),
+    (INTERPRETABILITY, "0.204", lambda: pruned(PURE)),
+    (INTERPRETABILITY, "0.221", lambda: pruned(MLP)),
+    (INTERPRETABILITY, "28,110", lambda: compared("weights", "kan_value")),
+    (INTERPRETABILITY, "29,571", lambda: compared("weights", "rival_value")),
+    (INTERPRETABILITY, "81%", lambda: measure("probe", PURE)),
+    (INTERPRETABILITY, "84%", lambda: measure("probe", MLP)),
+    (INTERPRETABILITY, "0.83", lambda: measure("cka", PURE)),
+    (INTERPRETABILITY, "0.91", lambda: measure("cka", MLP)),
+    (SERIES, "26%", lambda: 1 - mean("series-gunpoint", model="kan-pure", bottleneck=2)
+     / mean("series-gunpoint", model="pca", bottleneck=2)),
+    (SERIES, "12", lambda: count("AE-KAN", "worse")),
+    (SERIES, "18", lambda: count("AE-KAN", "better", "level", "worse", "undecided")),
+    (SERIES, "4", lambda: count(PURE, "better")),
+    (SERIES, "5", lambda: count(PURE, "worse")),
+    (SERIES, "8", lambda: all_alike("kan")),
+    (SERIES, "30", lambda: len(runs_of("kan"))),
+]  # fmt: skip
+# Sizes of data and codes, definitions, confidence.
+PLAIN = {
+    INTERPRETABILITY: "9 95% 5% 784 0 1",
+    SERIES: "2 3 24 67 150 50 95% 1",
+}
+
+
+@pytest.mark.parametrize(
+    ("notebook", "number", "source"), QUOTED, ids=[f"{p.stem}: {n}" for p, n, _ in QUOTED]
+)
+def test_a_number_in_the_prose_is_the_measured_one(notebook, number, source):
+    assert number in numbers(notebook)
+    digits = number.strip("%").replace(",", "")
+    decimals = len(digits.partition(".")[2])
+    assert f"{source() * (100 if number.endswith('%') else 1):.{decimals}f}" == digits
+
+
+@pytest.mark.parametrize("notebook", PLAIN, ids=lambda path: path.stem)
+def test_every_number_in_the_prose_has_a_source(notebook):
+    known = {number for where, number, _ in QUOTED if where == notebook}
+    assert set(numbers(notebook)) <= known | set(PLAIN[notebook].split())
+
+
+def test_what_the_prose_says_of_verdicts_in_words():
+    table: Any = pd.read_csv("results/interpretability-mnist_verdicts.csv")
+    table = table.set_index(["kan", "rival"])
+    said = table["interpretability"]
+    assert said[PURE, MLP] == "1 better, 4 undecided"
+    assert said[PURE, "Spline MLP, same size"] == "1 better, 2 worse, 2 undecided"
+    better = table[table["better"] > 0]
+    assert [rival for kan, rival in better.index if kan == "AE-KAN"] == ["CNN"]
+    assert (table["edges"].xs("CNN", level="rival") == "not compared").all()
+    decided = int(table[["better", "worse", "undecided"]].to_numpy().sum())
+    assert 1 <= 0.05 * decided <= 2  # "one or two may mislead"
+
+
+def test_the_mlp_is_ahead_with_all_edges_and_behind_with_few():
+    assert measure("test_mse", MLP) < measure("test_mse", PURE)
+    assert pruned(MLP) > pruned(PURE)
+
+
+def test_lines_hurt_the_decoder_more_and_edges_are_simpler_than_noise():
+    assert 0 < with_lines("encoder") < with_lines("decoder")
+    assert measure("explained", PURE) > measure("noise_explained", PURE)
+
+
+def test_what_the_prose_says_of_series_in_words():
+    assert count("AE-KAN", "better", "level") == 0
+    assert all_alike("kan-pure", "conv", "mlp", "pca") == 0
+    for name in EXPERIMENTS:
+        frame: Any = to_frame(records(name))
+        errors = frame.groupby(["bottleneck", "model"])["test_mse"].mean().unstack()
+        assert errors.idxmin(axis=1)[[2, 8]].tolist() == ["kan-pure", "pca"]
+        assert set(errors.idxmax(axis=1)) == {"kan"}
+        pure = mean(name, model="kan-pure", bottleneck=4)
+        assert mean(name, model="mlp", bottleneck=4, **SAME) < pure
+        largest = frame[frame["bottleneck"] == 8]
+        assert largest.set_index("model")["parameters"].idxmin() == "pca"
