@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kanlib.models import MODELS, PCA, Autoencoder, build_model, count_parameters
 from kanlib.nn import (
+    KAN,
     Basis,
     BSpline,
     Chebyshev,
@@ -26,12 +27,15 @@ from kanlib.nn import (
     coverage,
     from_efficient_kan,
     refine,
+    regularization_loss,
+    update_grids,
 )
 
 if TYPE_CHECKING:
     from kanlib.experiments import load
 
 __all__ = [
+    "KAN",
     "MODELS",
     "PCA",
     "Autoencoder",
@@ -53,6 +57,8 @@ __all__ = [
     "from_efficient_kan",
     "load",
     "refine",
+    "regularization_loss",
+    "update_grids",
 ]
 __version__ = version("kanlib")
 

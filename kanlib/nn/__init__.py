@@ -13,13 +13,16 @@ from kanlib.nn.bases import (
 )
 from kanlib.nn.conv import KANConv1d, KANConv2d, KANConvTranspose2d
 from kanlib.nn.efficient_kan import from_efficient_kan
-from kanlib.nn.grids import Coverage, Refinement, coverage, refine, refine_model
-from kanlib.nn.linear import KANLinear
+from kanlib.nn.grids import Coverage, Refinement, coverage, refine, refine_model, update_grids
+from kanlib.nn.linear import KAN, KANLinear
+from kanlib.nn.own_grids import OwnKnots, OwnRange
 from kanlib.nn.rational import FAMILIES, Rational, RationalActivation, RationalLinear
+from kanlib.nn.regularization import regularization_loss
 
 __all__ = [
     "BASES",
     "FAMILIES",
+    "KAN",
     "BSpline",
     "Basis",
     "Chebyshev",
@@ -31,6 +34,8 @@ __all__ = [
     "KANConvTranspose2d",
     "KANLinear",
     "MexicanHat",
+    "OwnKnots",
+    "OwnRange",
     "Polynomial",
     "Rational",
     "RationalActivation",
@@ -41,4 +46,6 @@ __all__ = [
     "from_efficient_kan",
     "refine",
     "refine_model",
+    "regularization_loss",
+    "update_grids",
 ]

@@ -1,4 +1,4 @@
-"""``KANLinear`` from the weights of efficient-kan (github.com/Blealtan/efficient-kan)."""
+"""Layers from the weights of efficient-kan (github.com/Blealtan/efficient-kan)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,34 +10,55 @@ from kanlib.nn.bases import BSpline
 from kanlib.nn.linear import KANLinear
 
 
-def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> KANLinear:
-    """A layer that computes the same as an efficient-kan ``KANLinear`` with these weights.
+def from_efficient_kan(
+    state_dict: Mapping[str, Tensor], base: str = "silu"
+) -> KANLinear | nn.Sequential:
+    """What computes the same as an efficient-kan ``KANLinear``, or ``KAN``, with these weights.
 
     Args:
         state_dict: of one efficient-kan layer: ``base_weight`` (O, I), ``spline_weight``
             (O, I, G + k), ``grid`` (I, G + 2k + 1). If the layer was trained with a scale, also
-            ``spline_scaler`` (O, I), which becomes ``spline_scale``.
-        base: the base activation of that layer, "silu" or "identity".
+            ``spline_scaler`` (O, I), which becomes ``spline_scale``. Or of a whole ``KAN``, whose
+            names begin with ``layers.0.``, ``layers.1.`` and so on.
+        base: the base activation, "silu" or "identity".
 
     Returns:
-        A layer with equal outputs and gradients, on the device and in the dtype of the weights.
+        A layer, or the layers of the ``KAN`` in a row, with equal outputs and gradients, on the
+        device and in the dtype of the weights. After ``update_grid`` the grid of a layer differs
+        by input; then ``KANLinear.grid`` holds it.
 
     Raises:
         ValueError: ``base`` is neither. A tensor is missing, unknown or of the wrong shape. The
-            grid is not uniform, as after ``update_grid``, or not the same for all inputs.
+            knots of a grid do not ascend.
     """
+    if not any(name.startswith("layers.") for name in state_dict):
+        return _layer(state_dict, base)
+    layers: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in state_dict.items():
+        place, _, own = name.removeprefix("layers.").partition(".")
+        layers.setdefault(place, {})[own] = tensor
+    places = [str(place) for place in range(len(layers))]
+    if set(layers) != set(places):
+        raise ValueError(
+            f"from_efficient_kan: state_dict has {sorted(state_dict)}; it must hold layers.0, "
+            "layers.1 and so on, and nothing else"
+        )
+    return nn.Sequential(*(_layer(layers[place], base) for place in places))
+
+
+def _layer(state_dict: Mapping[str, Tensor], base: str) -> KANLinear:
+    """From the tensors of one layer."""
     _check_tensors(state_dict)
     if base == "zero":  # its weights would be lost
         raise ValueError("from_efficient_kan: base='zero' must be 'silu' or 'identity'")
-    weight, grid = state_dict["spline_weight"], state_dict["grid"]
-    scaler = state_dict.get("spline_scaler")
+    weight, scaler = state_dict["spline_weight"], state_dict.get("spline_scaler")
     out_features, in_features, size = weight.shape
-    order = grid.shape[1] - 1 - size
+    basis, grid = _basis_and_grid(state_dict["grid"], size)
     layer: Any = nn.utils.skip_init(  # no draw from the global generator
         KANLinear,
         in_features,
         out_features,
-        basis=_uniform_basis(grid, size, order),
+        basis=basis,
         base=base,
         separate_scale=scaler is not None,
         device=weight.device,
@@ -48,6 +69,7 @@ def from_efficient_kan(state_dict: Mapping[str, Tensor], base: str = "silu") -> 
         layer.weight[:, 1:] = weight.transpose(1, 2)
         if scaler is not None:
             layer.spline_scale.copy_(scaler)
+    layer.grid = None if grid is None else grid.to(weight, copy=True)
     return layer
 
 
@@ -74,19 +96,25 @@ def _check_tensors(state_dict: Mapping[str, Tensor]) -> None:
         )
 
 
-def _uniform_basis(grid: Tensor, size: int, order: int) -> BSpline:
-    """The basis that has each row of ``grid`` as its knots; an error if there is none."""
-    knots = grid[0].double()
-    ends = (knots[order].item(), knots[size].item())
-    basis = BSpline(size - order, order, ends)
-    step = (ends[1] - ends[0]) / basis.grid_size
-    uniform = ends[0] + step * torch.arange(-order, size + 1).to(knots)
-    error = (grid.double() - uniform).abs().max().item()
-    # Rounding moves knots too, if the grid is fine, far from 0 or stored in bfloat16.
-    rounding = 4 * torch.finfo(grid.dtype).eps * knots.abs().max().item()
-    if not error < max(1e-4 * step, rounding):
+def _basis_and_grid(grid: Tensor, size: int) -> tuple[BSpline, Tensor | None]:
+    """The basis that has the rows of ``grid`` as its knots, and the grid of a layer if they differ.
+
+    Where the knots of a row are uniform, the closed form computes them.
+    """
+    knots = grid.detach().double()
+    order = knots.shape[1] - 1 - size
+    ends = knots[:, [order, size]]
+    low, high = ends[:, :1], ends[:, 1:]
+    if not ((knots.diff(dim=1) >= 0).all() and (low < high).all()):
         raise ValueError(
-            f"from_efficient_kan: grid must be uniform and the same for all inputs, as before "
-            f"update_grid; a knot is {error:.3g} away from its place, with knots {step:.3g} apart"
+            f"from_efficient_kan: grid={grid} must have knots that ascend along each row"
         )
-    return basis
+    steps = torch.arange(-order, size + 1, device=knots.device) / (size - order)
+    # Rounding moves knots, too: they are made in float32, and may have been stored in bfloat16.
+    eps = max(torch.finfo(dtype).eps for dtype in (torch.float32, grid.dtype))
+    rounding = 4 * eps * knots.abs().amax(1, keepdim=True)
+    if ((knots - (low + steps * (high - low))).abs() > rounding).any():
+        return BSpline(size - order, order), grid
+    if ((ends - ends[0]).abs() > rounding).any():
+        return BSpline(size - order, order), ends
+    return BSpline(size - order, order, (low[0].item(), high[0].item())), None

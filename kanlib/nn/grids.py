@@ -1,8 +1,8 @@
 """Where the inputs of a layer lie on its grid, and how to move the layer to another grid.
 
 Far beyond the grid all splines are 0, and an edge has only its base function left. Whether inputs
-get there depends on the data. ``coverage`` counts them, and ``refine`` fits the layer on a longer
-or a finer grid.
+get there depends on the data. ``coverage`` counts them, ``update_grids`` moves the grid to them,
+and ``refine`` fits the layer on a longer or a finer grid.
 """
 
 import copy
@@ -18,6 +18,7 @@ from kanlib.nn.bases import BSpline
 from kanlib.nn.conv import KANConv
 from kanlib.nn.hooks import watch
 from kanlib.nn.linear import KANLinear
+from kanlib.nn.own_grids import OwnKnots, OwnRange
 
 Refinement = Literal["finer", "longer"]
 Layer = KANLinear | KANConv  # the KAN layers
@@ -57,7 +58,7 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
     layers = {
         name: layer
         for name, layer in model.named_modules()
-        if isinstance(layer, Layer) and isinstance(layer.basis, BSpline)
+        if isinstance(layer, Layer) and hasattr(layer.basis, "support")
     }
     counts: dict[str, Tensor] = {}
 
@@ -83,6 +84,33 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
     return found
 
 
+def update_grids(
+    model: nn.Module, inputs: Tensor, grid_eps: float = 1.0, margin: float = 0.01
+) -> None:
+    """Give every KAN layer in ``model`` a grid that follows what enters it, in place.
+
+    From the first layer to the last, each sees what the layers before it now compute.
+
+    Args:
+        model: with KAN layers in it, or one itself. It is called once, in the mode that it is in.
+        inputs: a batch, as ``model`` takes it.
+        grid_eps: as in ``KANLinear.update_grid``.
+        margin: likewise.
+
+    Raises:
+        TypeError: a layer has parametrizations.
+        ValueError: an argument is out of range, or a layer's basis has no such grid.
+    """
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, KANLinear)}
+
+    def update(_: str, layer: Any, x: Tensor) -> None:
+        """Before the layer computes."""
+        layer.update_grid(x, grid_eps, margin)
+
+    with torch.no_grad(), watch(layers, update):
+        model(inputs)
+
+
 def refine(layer: _Layer, grid_size: int, grid_range: tuple[float, float] | None = None) -> _Layer:
     """A copy of the layer on another grid: its functions are fitted there by least squares.
 
@@ -98,14 +126,16 @@ def refine(layer: _Layer, grid_size: int, grid_range: tuple[float, float] | None
     Args:
         layer: with B-splines.
         grid_size: the number of intervals of the new grid, >= 1.
-        grid_range: the ends (lo, hi) of the new grid. None: those of the old grid.
+        grid_range: the ends (lo, hi) of the new grid. None: those of the old grid. Where each input
+            has its own range, it is stretched as (lo, hi) is from the range of the basis.
 
     Returns:
         A new layer of the same dtype and mode, on the same device, with the same scales.
 
     Raises:
         TypeError: the layer has parametrizations.
-        ValueError: the layer has another basis, or an argument is out of range.
+        ValueError: the layer has another basis or knots for each input, or an argument is out of
+            range.
     """
     if is_parametrized(layer):
         raise TypeError(f"refine: layer={layer!r} must have no parametrizations")
@@ -123,6 +153,8 @@ def refine(layer: _Layer, grid_size: int, grid_range: tuple[float, float] | None
     moved = torch.einsum("mn,oni->omi", change.to(coefficients), coefficients).to(weight)
     refined = copy.deepcopy(layer)
     refined.basis = new
+    if isinstance(layer.basis, OwnRange):
+        refined.grid = layer.basis.outer(new.grid_range)
     refined.weight = nn.Parameter(torch.cat([weight[:, :1], moved], 1), layer.weight.requires_grad)
     refined.zero_grad()
     return refined
@@ -156,12 +188,13 @@ def refine_model(model: nn.Module, how: Refinement) -> None:
 
 
 def _splines_of(layer: Layer) -> BSpline:
-    if not isinstance(layer.basis, BSpline):
-        raise ValueError(f"basis={layer.basis} of the layer must be a BSpline to be refined")
-    return layer.basis
+    basis = layer.basis.basis if isinstance(layer.basis, OwnRange) else layer.basis
+    if not isinstance(basis, BSpline):
+        raise ValueError(f"basis={basis} of the layer must be a BSpline to be refined")
+    return basis
 
 
-def _count(basis: BSpline, x: Tensor) -> Tensor:
+def _count(basis: BSpline | OwnRange | OwnKnots, x: Tensor) -> Tensor:
     """How many numbers lie inside the grid, where it fades out, and outside: (3,)."""
     (low, high), (first, last) = basis.grid_range, basis.support
     inside = ((x >= low) & (x <= high)).sum()

@@ -11,8 +11,10 @@ takes one product forward and two backward.
 Shapes: N rows in a batch, I inputs, O outputs, M functions of the basis.
 """
 
+import itertools
 import math
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +28,9 @@ from kanlib.nn.bases import (
     noisy_coefficients,
 )
 from kanlib.nn.features import EdgeFeatures, ScaledProduct, as_weight, scaled_weight
+from kanlib.nn.own_grids import grid_from, on_grid
+
+_BLOCK = 2**20  # so many values of a basis are fitted at a time
 
 
 class LayerOptions(TypedDict, total=False):
@@ -69,12 +74,16 @@ class KANLinear(nn.Module):
     Attributes:
         weight: (O, 1 + M, I); ``weight[:, 0]`` multiplies the base function.
         spline_scale: (O, I), or None.
-        norm: the layer norm, or None. The state dict holds these three alone. Load it into a layer
-            with the same basis and base.
+        norm: the layer norm, or None.
+        grid: None, or what ``update_grid`` found: the range of each input, (I, 2), or its knots,
+            (I, G + 2k + 1). The state dict holds these four. Load it into a layer with the same
+            basis and base.
 
     Raises:
         ValueError: an argument is out of range.
     """
+
+    grid: Tensor | None
 
     def __init__(
         self,
@@ -96,8 +105,9 @@ class KANLinear(nn.Module):
             raise ValueError(f"KANLinear: in_features={in_features} must be >= 2 with a layer norm")
         self.in_features = in_features
         self.out_features = out_features
-        self.basis = basis
+        self._basis = basis
         self.base = base
+        self.register_buffer("grid", None)
         self.init_noise = init_noise
         kind = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.empty(out_features, 1 + basis.size, in_features, **kind))
@@ -107,11 +117,20 @@ class KANLinear(nn.Module):
         self.norm = nn.LayerNorm(in_features, **kind) if layer_norm else None
         self.reset_parameters()
 
+    @property
+    def basis(self) -> Basis:
+        """The family of functions, on the layer's ``grid`` if it has one."""
+        return on_grid(self._basis, self.grid)
+
+    @basis.setter
+    def basis(self, basis: Basis) -> None:
+        self._basis = basis
+
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw new weights from torch's global generator, distributed as the class says."""
         shape = (self.out_features, self.in_features)
-        coefficients = noisy_coefficients(self.basis, self.init_noise, shape, self.weight.device)
+        coefficients = noisy_coefficients(self._basis, self.init_noise, shape, self.weight.device)
         bound = 1 / math.sqrt(self.in_features)
         scale = torch.empty(shape, device=self.weight.device).uniform_(-bound, bound)
         if self.spline_scale is None:
@@ -178,7 +197,75 @@ class KANLinear(nn.Module):
             )
         scale = None if self.spline_scale is None else self.spline_scale[outputs]
         weight = scaled_weight(self.weight[outputs], scale)
+        if self.grid is not None:
+            x = x.expand(-1, self.in_features)
         return torch.einsum("pmi,omi->poi", self.features(x), weight)
+
+    @torch.no_grad()
+    def update_grid(self, x: Tensor, grid_eps: float = 1.0, margin: float = 0.01) -> None:
+        """Give each input a grid of its own that follows its values, in place.
+
+        The coefficients are fitted anew by least squares: at ``x`` the functions change as little
+        as the new grid allows. Start LBFGS anew then: what it remembers belongs to the old ones.
+
+        With ``grid_eps`` = 1 each input has its own range. With less its B-splines have knots of
+        their own, which lie where the values are; they are computed by recursion, and slower. 0.02
+        is the rule of efficient-kan.
+
+        Args:
+            x: (..., I), finite, in any floating point dtype; at least one row. Some thousand rows
+                are enough.
+            grid_eps: the share of uniform knots, 0 to 1; the rest are quantiles.
+            margin: > 0, how far uniform knots reach beyond the values. More, if the dtype of the
+                layer could not tell the knots apart.
+
+        Raises:
+            TypeError: the layer has parametrizations.
+            ValueError: an argument is out of range, the basis has no such grid, or the layer has a
+                layer norm.
+        """
+        if not isinstance(self.weight, nn.Parameter):
+            raise TypeError(f"update_grid: layer={self!r} must have no parametrizations")
+        if self.norm is not None:  # it puts all inputs on one scale already
+            raise ValueError(f"update_grid: layer={self!r} must have no layer norm")
+        if not 0 <= grid_eps <= 1:
+            raise ValueError(f"update_grid: grid_eps={grid_eps!r} must be between 0 and 1")
+        if not 0 < margin < math.inf:
+            raise ValueError(f"update_grid: margin={margin!r} must be a finite number > 0")
+        if x.ndim == 0 or x.shape[-1] != self.in_features or not x.numel():
+            raise ValueError(
+                f"update_grid: x of shape {tuple(x.shape)} must be (..., {self.in_features}), with "
+                "at least one row"
+            )
+        if not x.isfinite().all():
+            raise ValueError(f"update_grid: x of shape {tuple(x.shape)} must be finite")
+        rows = x.reshape(-1, self.in_features).to(self.weight.device, torch.float64)
+        eps = torch.finfo(self.weight.dtype).eps
+        grid = grid_from(rows, self._basis, grid_eps, margin, eps).to(self.weight)
+        step = max(1, _BLOCK // (len(rows) * self._basis.size))
+        for start in range(0, self.in_features, step):
+            block = slice(start, start + step)
+            old, new = (
+                on_grid(self._basis, part if part is None else part[block])
+                .values(rows[:, block])
+                .permute(2, 0, 1)  # (inputs of the block, N, M)
+                for part in (self.grid, grid)
+            )
+            change = torch.linalg.pinv(new) @ old  # each old function in terms of the new ones
+            coefficients = self.weight[:, 1:, block]
+            coefficients.copy_(torch.einsum("imn,oni->omi", change, coefficients.double()))
+        self.grid = grid
+
+    def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, state_dict: dict[str, Any], prefix: str, *arguments: Any
+    ) -> None:
+        """Take the grid of the state, or none if it has weights without one."""
+        grid = state_dict.get(f"{prefix}grid")
+        if grid is not None:
+            self.grid = grid.to(self.weight, copy=True)
+        elif f"{prefix}weight" in state_dict:
+            self.grid = None
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def extra_repr(self) -> str:
         """The arguments, as ``print(layer)`` shows them."""
@@ -186,3 +273,18 @@ class KANLinear(nn.Module):
             f"{self.in_features}, {self.out_features}, basis={self.basis}, base={self.base!r}, "
             f"separate_scale={self.spline_scale is not None}, layer_norm={self.norm is not None}"
         )
+
+
+def KAN(widths: Sequence[int], **options: Any) -> nn.Sequential:
+    """A network of KAN layers, one from each width to the next.
+
+    Args:
+        widths: at least two, of inputs, hidden nodes and outputs; ``[784, 64, 10]``.
+        options: of ``KANLinear``, the same for each layer.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    if len(widths) < 2:
+        raise ValueError(f"KAN: widths={widths!r} must be at least two")
+    return nn.Sequential(*(KANLinear(*pair, **options) for pair in itertools.pairwise(widths)))

@@ -9,7 +9,8 @@ On a uniform grid all B-splines of order k are shifts of one bump, the centred c
     M_k(t) = 1/k!  sum_i (-1)^i C(k+1, i) ((k+1)/2 - i - |t|)_+^k,    i = 0 .. floor(k/2)
     B_j(x) = M_k(z - c_j),  z = (x - lo) G / (hi - lo),  c_j = j - (k - 1)/2,  j = 0 .. G+k-1
 
-This needs no recursion: a few truncated powers give all M functions at once.
+This needs no recursion: a few truncated powers give all M functions at once. Knots that each input
+places for itself do (``knot_basis``).
 
 In all functions ``grid_size`` is the number G >= 1 of intervals, ``spline_order`` the polynomial
 degree k, 1 to 5, and ``grid_range`` the ends (lo, hi) of the grid. ``kanlib.nn.BSpline`` checks
@@ -85,6 +86,70 @@ def bspline_slope(
     return slope.mul_(offset.sign_().neg_())
 
 
+def knot_basis(x: Tensor, knots: Tensor, spline_order: int) -> Tensor:
+    """The values of the B-splines on any knots, by the recursion of Cox and de Boor.
+
+    Args:
+        x: (..., I) floating point.
+        knots: (I, G + 2k + 1), ascending along each row; knots may coincide.
+        spline_order: k.
+
+    Returns:
+        (..., M, I), values in [0, 1].
+    """
+    t, x = knots.to(x).T, x.unsqueeze(-2)
+    value = ((x >= t[:-1]) & (x < t[1:])).to(x.dtype)
+    for k in range(1, spline_order + 1):
+        inverse = _inverse(t[k:] - t[:-k])
+        rise, fall = (x - t[: -k - 1]) * inverse[:-1], (t[k + 1 :] - x) * inverse[1:]
+        value = rise * value[..., :-1, :] + fall * value[..., 1:, :]
+    return value
+
+
+def knot_slope(x: Tensor, knots: Tensor, spline_order: int) -> Tensor:
+    """The derivatives of ``knot_basis``; where they jump, the slope to the right.
+
+    B_j' = k (B_j / (t_{j+k} - t_j) - B_{j+1} / (t_{j+k+1} - t_{j+1})), both of order k - 1 (de
+    Boor, ch. X).
+
+    Args:
+        x: (..., I) floating point.
+        knots: (I, G + 2k + 1).
+        spline_order: k.
+
+    Returns:
+        (..., M, I), in units of 1/x.
+    """
+    t, k = knots.to(x).T, spline_order
+    lower = knot_basis(x, knots, k - 1) * (k * _inverse(t[k:] - t[:-k]))
+    return lower[..., :-1, :] - lower[..., 1:, :]
+
+
+def data_knots(
+    x: Tensor, grid_size: int, spline_order: int, grid_eps: float, margin: Tensor
+) -> Tensor:
+    """Knots for each input from its values: a mixture of uniform ones and quantiles.
+
+    Args:
+        x: (N, I), N >= 1.
+        grid_size: G.
+        spline_order: k.
+        grid_eps: the share of the uniform knots, 0 to 1.
+        margin: (I,), how far the uniform knots reach beyond the values.
+
+    Returns:
+        (I, G + 2k + 1). Beyond the ends the knots are as far apart as uniform ones are.
+    """
+    x = x.sort(dim=0).values
+    low, high = x[0] - margin, x[-1] + margin
+    step = (high - low) / grid_size
+    uniform = low + torch.arange(grid_size + 1).to(x)[:, None] * step
+    places = torch.linspace(0, len(x) - 1, grid_size + 1, dtype=torch.int64, device=x.device)
+    knots = grid_eps * uniform + (1 - grid_eps) * x[places]
+    beyond = torch.arange(1, spline_order + 1).to(x)[:, None] * step
+    return torch.cat([knots[:1] - beyond.flip(0), knots, knots[-1:] + beyond]).T
+
+
 def fit_coefficients(basis: Tensor, values: Tensor) -> Tensor:
     """The coefficients c that solve ``basis^T c = values`` by least squares, of smallest norm.
 
@@ -98,6 +163,11 @@ def fit_coefficients(basis: Tensor, values: Tensor) -> Tensor:
     # In float64: the normal matrix of a fine grid is ill-conditioned in single precision.
     solve = torch.linalg.pinv(basis.double().T)  # (M, P)
     return torch.tensordot(solve, values.double(), dims=1).to(values.dtype)
+
+
+def _inverse(width: Tensor) -> Tensor:
+    """1 / width; 0 where knots coincide, as the recursion wants it."""
+    return torch.where(width > 0, 1 / width, 0)
 
 
 def _check_points(x: Tensor) -> None:
