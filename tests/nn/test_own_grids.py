@@ -226,3 +226,9 @@ def test_a_layer_with_parametrizations_is_refused():
     layer: Any = nn.utils.parametrizations.weight_norm(layer_of())
     with pytest.raises(TypeError, match="update_grid: layer=ParametrizedKANLinear"):
         layer.update_grid(data())
+
+
+def test_a_layer_norm_leaves_no_grid_to_follow():
+    layer = KANLinear(3, 2, layer_norm=True)
+    with pytest.raises(ValueError, match="layer norm"):
+        layer.update_grid(torch.rand(5, 3))
