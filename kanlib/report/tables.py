@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kanlib.experiments.frames import SETTINGS
+from kanlib.experiments.run import Run
 from kanlib.files import atomic_file
 from kanlib.report.labels import words
 
@@ -72,8 +73,8 @@ def short(table: pd.DataFrame, rows: int = 10) -> pd.DataFrame:
 def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) -> list[Path]:
     """Write a table for programs, <stem>.csv, and two for readers, <stem>.md and <stem>.tex.
 
-    The CSV has all columns under their own names, and all digits. The other two are rounded, and
-    their headers are words. Where labels name the models, the columns of settings are left out.
+    The CSV has its columns under their own names, and all digits (see ``for_programs``). The other
+    two are rounded, and their headers are words (see ``for_readers``).
 
     Args:
         table: its index is written too.
@@ -90,7 +91,7 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
     style: Any = shown.style  # its type hides the writer
     markdown = shown.astype(object).where(shown.notna(), None)
     texts = {
-        ".csv": table.to_csv(lineterminator="\n"),
+        ".csv": for_programs(table).to_csv(lineterminator="\n"),
         ".md": markdown.to_markdown(floatfmt=f".{decimals}f", missingval="–") + "\n",
         ".tex": style.format(precision=decimals, na_rep="--", escape="latex")
         .format_index(escape="latex", axis=0)
@@ -104,6 +105,21 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
         with atomic_file(paths[-1]) as temporary:
             temporary.write_text(text)
     return paths
+
+
+def for_programs(table: pd.DataFrame) -> pd.DataFrame:
+    """Without settings that are the default in all rows, so that a new one changes no old table."""
+    plain = Run().model_dump(include={*SETTINGS} - {"model", "preset", "match_parameters"})
+
+    def tells(column: str) -> bool:
+        """Whether a column is no setting, or is not the default somewhere."""
+        name = column.removeprefix("kan_").removeprefix("rival_")  # of a comparison
+        if name not in plain:
+            return True
+        values = table[column]
+        return bool(values.notna().any() if plain[name] is None else (values != plain[name]).any())
+
+    return table[[column for column in table if not isinstance(column, str) or tells(column)]]
 
 
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:
