@@ -75,7 +75,7 @@ def test_costs_are_measured_once(records, tmp_path):
     kept = tmp_path / "costs.csv"
     mlp = counted(records[:2], RUNS[0].build_model((1, 4, 4)))
     table = timing.costs(mlp, kept)
-    assert list(table) == [*CONFIGURATION, *COSTS, "device", "threads", "torch"]
+    assert set(table) - set(CONFIGURATION) == {*COSTS, "device", "threads", "torch"}
     assert configurations(table) == [RUNS[0]]
     assert pd.read_csv(kept)["label"].tolist() == ["MLP"]
     assert kept.with_suffix(".md").exists() and kept.with_suffix(".tex").exists()
