@@ -89,3 +89,11 @@ def table_rows(text: str) -> list[str]:
     rows = [line.strip() for line in FENCED.sub("", text).splitlines() if line.startswith("|")]
     seen = [LINK.sub(r"\2", row).replace("`", "").replace("*", "") for row in rows]
     return [re.sub(r"\s+", " ", row) for row in seen if not re.fullmatch(r"[|:\- ]+", row)]
+
+
+def assert_quoted(number: str, value: float, seen: list[str]) -> None:
+    """A reader sees ``number`` on the page, and it is ``value`` with as many digits."""
+    assert number in seen
+    digits = number.strip("+\N{MINUS SIGN}%").replace(",", "")
+    value *= 100 if number.endswith("%") else 1
+    assert f"{abs(value):.{len(digits.partition('.')[2])}f}" == digits

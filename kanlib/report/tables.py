@@ -119,7 +119,8 @@ def for_programs(table: pd.DataFrame) -> pd.DataFrame:
         values = table[column]
         return bool(values.notna().any() if plain[name] is None else (values != plain[name]).any())
 
-    return table[[column for column in table if not isinstance(column, str) or tells(column)]]
+    silent = [column for column in table if isinstance(column, str) and not tells(column)]
+    return table.drop(columns=silent)
 
 
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pages import assert_quoted
 from project.test_readme import SAME, mean, mnist, numbers, records, row, with_lines
 
 from kanlib.experiments import Record, load_experiment, to_frame
@@ -102,10 +103,7 @@ PLAIN = {
     ("notebook", "number", "source"), QUOTED, ids=[f"{p.stem}: {n}" for p, n, _ in QUOTED]
 )
 def test_a_number_in_the_prose_is_the_measured_one(notebook, number, source):
-    assert number in numbers(notebook)
-    digits = number.strip("%").replace(",", "")
-    decimals = len(digits.partition(".")[2])
-    assert f"{source() * (100 if number.endswith('%') else 1):.{decimals}f}" == digits
+    assert_quoted(number, source(), numbers(notebook))
 
 
 @pytest.mark.parametrize("notebook", PLAIN, ids=lambda path: path.stem)

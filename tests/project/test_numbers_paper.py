@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pages import assert_quoted
 from project.test_readme import (
-    MINUS,
     SAME,
     board,
     code_sizes,
@@ -132,11 +132,7 @@ PLAIN = {
     ("page", "number", "source"), QUOTED, ids=[f"{p.stem}: {n}" for p, n, _ in QUOTED]
 )
 def test_a_number_in_a_notebook_is_the_measured_one(page, number, source):
-    assert number in numbers(page)
-    digits = number.strip(f"+{MINUS}%").replace(",", "")
-    decimals = len(digits.partition(".")[2])
-    value = source() * (100 if number.endswith("%") else 1)
-    assert f"{abs(value):.{decimals}f}" == digits
+    assert_quoted(number, source(), numbers(page))
 
 
 @pytest.mark.parametrize("page", [PAPER, AUDIT, VERDICTS], ids=lambda page: page.stem)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pages import text_of
+from pages import assert_quoted, text_of
 
 from kanlib.data import load_images
 from kanlib.experiments import Run, load_experiment, load_records, to_frame
@@ -113,10 +113,7 @@ def numbers(notebook: Path) -> list[str]:
     ("notebook", "number", "source"), QUOTED, ids=[f"{n.stem}: {x}" for n, x, _ in QUOTED]
 )
 def test_a_number_of_a_notebook_is_the_measured_one(notebook, number, source):
-    assert number in numbers(notebook)
-    digits = number.strip("%").replace(",", "")
-    value = source() * (100 if number.endswith("%") else 1)
-    assert f"{value:.{len(digits.partition('.')[2])}f}" == digits
+    assert_quoted(number, source(), numbers(notebook))
 
 
 @pytest.mark.parametrize("notebook", PLAIN, ids=lambda path: path.stem)
