@@ -120,8 +120,10 @@ def edge_formulas(layer: KANLinear, inputs: Tensor) -> Formulas:
         inputs: (N, I) what reaches it.
 
     Raises:
-        ValueError: no edge varies.
+        ValueError: no edge varies, or the layer has a layer norm.
     """
+    if layer.norm is not None:  # it would see sorted columns as rows
+        raise ValueError(f"layer={layer!r} must have no layer norm")
     places = (torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS * len(inputs)
     points = inputs.sort(0).values[places.long()]  # (P, I)
     weight = edge_weights(layer)

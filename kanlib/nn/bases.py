@@ -335,7 +335,12 @@ def noisy_coefficients(
 
     Returns:
         (M, *shape) float32.
+
+    Raises:
+        ValueError: ``init_noise`` is negative or not finite.
     """
+    if not 0 <= init_noise < math.inf:
+        raise ValueError(f"init_noise={init_noise!r} must be a finite number >= 0")
     points = basis.points
     noise = torch.rand((len(points), *shape), device=device) - 0.5
     noise *= init_noise / max(len(points) - 1, 1)

@@ -62,6 +62,11 @@ class KANConv(nn.Module):
             )
         kernel = self._each("kernel_size", kernel_size, least=1)
         super().__init__()
+        if unknown := options.keys() - EdgeOptions.__annotations__.keys():
+            raise ValueError(
+                f"{type(self).__name__}: {sorted(unknown)} must be among "
+                f"{sorted(EdgeOptions.__annotations__)}"
+            )
         edges = KANLinear(in_channels // groups * math.prod(kernel), out_channels, **options)
         self.weight, self.spline_scale = edges.weight, edges.spline_scale
         self.basis, self.base = edges.basis, edges.base

@@ -59,7 +59,9 @@ def edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
     for block in _row_blocks(x, basis):
         part, exact = features[block, 1:], _exact(x[block])
         if exact.dtype == x.dtype:
-            basis.values(exact, out=part)
+            made = basis.values(exact, out=part)
+            if made is not part:  # a basis may have no use for a place to write to
+                part.copy_(made)
         else:
             part.copy_(basis.values(exact))
     return features

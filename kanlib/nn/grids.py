@@ -99,9 +99,15 @@ def update_grids(
 
     Raises:
         TypeError: a layer has parametrizations.
-        ValueError: an argument is out of range, or a layer's basis has no such grid.
+        ValueError: an argument is out of range, a layer's basis has no such grid, or the model has
+            KAN convolutions or no KAN layer.
     """
-    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, KANLinear)}
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, Layer)}
+    if not layers or any(isinstance(layer, KANConv) for layer in layers.values()):
+        raise ValueError(
+            f"model={type(model).__name__}: must have KANLinear layers, and no KAN convolutions, "
+            "which take no grid of their own"
+        )
 
     def update(_: str, layer: Any, x: Tensor) -> None:
         """Before the layer computes."""

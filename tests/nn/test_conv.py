@@ -347,3 +347,9 @@ def test_an_input_of_another_dtype_is_refused(make):
     layer = make()
     with pytest.raises(TypeError, match=rf"{type(layer).__name__}: .*float64"):
         layer(images(3, 2, *(6,) * layer.axes))
+
+
+def test_an_option_that_a_convolution_has_not_is_refused():
+    options: Any = {"layer_norm": True}
+    with pytest.raises(ValueError, match=r"KANConv2d.*layer_norm"):
+        KANConv2d(1, 2, 3, **options)

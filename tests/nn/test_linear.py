@@ -1,7 +1,9 @@
 """What a KAN layer promises, for every basis of the registry."""
 
 import itertools
+import math
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -364,3 +366,27 @@ def test_an_input_of_another_kind_is_refused(x, dtype):
 def test_edge_functions_are_refused_points_of_another_shape_or_kind(x):
     with pytest.raises(ValueError, match=re.escape(f"x of shape {tuple(x.shape)} and {x.dtype} ")):
         KANLinear(IN, OUT).edge_functions(x)
+
+
+@dataclass(frozen=True)
+class Careless(BSpline):
+    """Returns its values, and writes them nowhere."""
+
+    def values(self, x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        return super().values(x)
+
+
+def test_a_basis_may_leave_the_place_to_write_to_alone():
+    torch.manual_seed(0)
+    layer = KANLinear(3, 2, basis=Careless())
+    torch.manual_seed(0)
+    x = torch.rand(5, 3)
+    plain = KANLinear(3, 2)
+    plain.load_state_dict(layer.state_dict())
+    assert torch.equal(layer(x), plain(x))
+
+
+@pytest.mark.parametrize("noise", [math.nan, -1.0])
+def test_noise_that_is_no_amplitude_is_refused(noise):
+    with pytest.raises(ValueError, match=f"init_noise={noise}"):
+        KANLinear(3, 2, init_noise=noise)

@@ -13,7 +13,7 @@ from torch import nn
 from kanlib import KAN, BSpline, Chebyshev, GaussianRBF, KANLinear, coverage, refine, update_grids
 from kanlib.interpretability import edge_formulas, moments, prune
 from kanlib.interpretability.edges import edge_spread
-from kanlib.nn import OwnRange, refine_model
+from kanlib.nn import KANConv1d, OwnRange, refine_model
 
 IN, OUT, RANGES, KNOTS = 3, 2, 1.0, 0.02
 kinds = pytest.mark.parametrize("grid_eps", [RANGES, KNOTS, 0.0], ids="grid_eps={}".format)
@@ -232,3 +232,9 @@ def test_a_layer_norm_leaves_no_grid_to_follow():
     layer = KANLinear(3, 2, layer_norm=True)
     with pytest.raises(ValueError, match="layer norm"):
         layer.update_grid(torch.rand(5, 3))
+
+
+@pytest.mark.parametrize("model", [nn.Linear(3, 2), KANConv1d(3, 2, 1)], ids=["dense", "kernel"])
+def test_a_model_without_layers_that_take_a_grid_is_refused(model):
+    with pytest.raises(ValueError, match=type(model).__name__):
+        update_grids(model, torch.rand(3, 3))

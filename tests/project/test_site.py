@@ -316,7 +316,7 @@ def test_a_click_on_a_card_leads_to_its_page(site, view):
 
 
 @pytest.mark.parametrize(
-    ("word", "page"), [("KANLinear", "docs/api/nn.html"), ("leaky", "notebooks/05_audit.html")]
+    ("word", "page"), [("KANLinear", "docs/api/nn.html"), ("astray", "notebooks/05_audit.html")]
 )
 def test_a_search_from_the_front_page_finds_a_word(site, browser, word, page):
     from selenium.webdriver.common.keys import Keys

@@ -84,7 +84,7 @@ def test_every_committed_figure_is_on_a_page():
     }
     shown |= {stem for n, plan in PLANS.items() if plan.notebook for stem in outputs(plan, n)[1]}
     shown |= set(outputs(PLANS[DEFAULT], DEFAULT)[1])
-    figures = {path.stem for path in Path("figures").glob("*.png")}
+    figures = {path.stem for path in Path("figures").glob("*.png") if "digits" not in path.stem}
     assert {stem for stem in figures - shown if stem not in pages} == set()
 
 
