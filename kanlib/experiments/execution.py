@@ -78,18 +78,12 @@ def execute(
             be measured.
         TrainingDiverged: a loss became infinite or NaN.
     """
-    if images.name != run.dataset:
-        raise ValueError(f"images={images.name!r} must be the data set of the run, {run.dataset!r}")
+    _check(run, images)
     start = time.perf_counter()
     device = images.train.images.device
     made_by = environment(device)  # what is committed while the run trains is not what it runs
     model = run.build_model(images.shape).to(device)
     check_images(model, images)
-    if (fewest := min(len(images.train), len(images.test))) < NEIGHBOURS:
-        raise ValueError(
-            f"images={images.name!r} has a split of {fewest}; must have at least {NEIGHBOURS}, the "
-            "number of neighbours that are looked for"
-        )
     steps, before = StepLog(log_every), coverage_array(model, images)
     passes = passes_of(compiled)
     with fast_products(fast_cpu and device.type == "cpu") as products:
@@ -118,3 +112,14 @@ def execute(
         environment=made_by.model_copy(update={"products": products, "passes": passes}),
     )
     return Result(record, arrays, model)
+
+
+def _check(run: Run, images: Images) -> None:
+    """Refuse what could only fail after the training."""
+    if images.name != run.dataset:
+        raise ValueError(f"images={images.name!r} must be the data set of the run, {run.dataset!r}")
+    if (fewest := min(len(images.train), len(images.test))) < NEIGHBOURS:
+        raise ValueError(
+            f"images={images.name!r} has a split of {fewest}; must have at least {NEIGHBOURS}, the "
+            "number of neighbours that are looked for"
+        )

@@ -8,7 +8,7 @@ All are written to temporary names and renamed, the record last.
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr, ValidationError
@@ -39,7 +39,39 @@ class Weights(Checked):
     sha256: str
 
 
-class Record(Checked):
+class InFile(Checked):
+    """What a run gave, and the file in which it lies.
+
+    Attributes:
+        schema_version: of the description; of each kind of file there is another newest one.
+        run: what was asked for.
+    """
+
+    schema_version: int
+    run: Run
+
+    _path: Path | None = PrivateAttr(default=None)
+
+    @property
+    def path(self) -> Path:
+        """Where it was read from or saved to.
+
+        Raises:
+            ValueError: it was neither read nor saved.
+        """
+        if self._path is None:
+            what = type(self).__name__.lower()
+            raise ValueError(f"the {what} of {self.run!r} lies in no file; save it first")
+        return self._path
+
+    def at(self, path: Path) -> Self:
+        """The same values, which lie at ``path``."""
+        copy = self.model_copy()
+        copy._path = path
+        return copy
+
+
+class Record(InFile):
     """One run, whole.
 
     Attributes:
@@ -60,7 +92,6 @@ class Record(Checked):
     """
 
     schema_version: Annotated[int, Field(ge=1, le=SCHEMA)] = 1
-    run: Run
     training: TrainingConfig
     evaluation: dict[str, Value]
     history: History
@@ -72,25 +103,6 @@ class Record(Checked):
     environment: Environment
     weights: Weights | None = None
     measured_later: dict[str, Environment] = Field(default_factory=dict)
-
-    _path: Path | None = PrivateAttr(default=None)
-
-    @property
-    def path(self) -> Path:
-        """Where it was read from or saved to.
-
-        Raises:
-            ValueError: it was neither read nor saved.
-        """
-        if self._path is None:
-            raise ValueError(f"the record of {self.run!r} lies in no file; save it first")
-        return self._path
-
-    def at(self, path: Path) -> "Record":
-        """The same record, which lies at ``path``."""
-        copy = self.model_copy()
-        copy._path = path
-        return copy
 
 
 def save_record(

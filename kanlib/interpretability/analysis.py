@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from numpy.typing import NDArray
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import Field, ValidationError
 
 from kanlib.experiments.environment import Environment
+from kanlib.experiments.record import Arrays, InFile
 from kanlib.experiments.run import Run
 from kanlib.files import pack_arrays, read_arrays, write_together
 from kanlib.interpretability.formulas import Formulas
@@ -19,7 +20,6 @@ from kanlib.strict import Checked, explain
 
 SCHEMA = 1
 CURE = "delete it, and kanlib.interpretability.analysis_of makes it again"
-Arrays = dict[str, NDArray[Any]]
 
 
 class Sparsity(Checked):
@@ -51,7 +51,7 @@ class Pruned(Checked):
     mse: float
 
 
-class Analysis(Checked):
+class Analysis(InFile):
     """Every measure of one trained model.
 
     A field that is added later gets a default, so that older analyses stay valid.
@@ -72,7 +72,6 @@ class Analysis(Checked):
     """
 
     schema_version: Annotated[int, Field(ge=1, le=SCHEMA)] = 1
-    run: Run
     test_mse: float
     ablation: dict[str, dict[str, float]]
     sparsity: dict[str, Sparsity]
@@ -82,25 +81,6 @@ class Analysis(Checked):
     information: Annotated[tuple[float, ...], Field(min_length=1)]
     data_fingerprint: str
     environment: Environment
-
-    _path: Path | None = PrivateAttr(default=None)
-
-    @property
-    def path(self) -> Path:
-        """Where it was read from or saved to.
-
-        Raises:
-            ValueError: it was neither read nor saved.
-        """
-        if self._path is None:
-            raise ValueError(f"the analysis of {self.run!r} lies in no file; save it first")
-        return self._path
-
-    def at(self, path: Path) -> "Analysis":
-        """The same analysis, which lies at ``path``."""
-        copy = self.model_copy()
-        copy._path = path
-        return copy
 
     def arrays(self) -> Arrays:
         """What lies beside it: its codes and pictures, see ``kanlib.interpretability.analyse``.

@@ -77,13 +77,9 @@ def train(
     check_images(model, images)
     if config.refine and not any(isinstance(layer, Layer) for layer in model.modules()):
         raise ValueError(f"refine={config.refine!r} must be None for a model without a KAN layer")
-    history = History()
-    start = time.perf_counter()
     if isinstance(model, PCA):
-        model.fit(images.train.images)
-        history.seconds = time.perf_counter() - start
-        history.peak_memory = _peak_memory(images.train.images.device)
-        return history
+        return _fit(model, images)
+    history = History()
     optimizer, schedule = _optimizer(model, config, config.learning_rate)
     shuffle = torch.Generator().manual_seed(seed)
     # tqdm's bar for notebooks does not read the variable itself.
@@ -106,6 +102,14 @@ def train(
             bar.set_postfix(train=history.train_loss[-1], test=history.test_loss[-1])
     history.peak_memory = _peak_memory(images.train.images.device)
     return history
+
+
+def _fit(model: PCA, images: Images) -> History:
+    """PCA takes no steps: its history has no epochs."""
+    start = time.perf_counter()
+    model.fit(images.train.images)
+    seconds = time.perf_counter() - start
+    return History(seconds=seconds, peak_memory=_peak_memory(images.train.images.device))
 
 
 def _reproducible() -> AbstractContextManager[None]:
