@@ -1,5 +1,6 @@
 """Runs, their records, and grids of runs."""
 
+import kanlib.extras  # noqa: F401
 from kanlib.experiments.execution import Result, execute
 from kanlib.experiments.frames import SETTINGS, histories, measured, step_log, step_logs, to_frame
 from kanlib.experiments.grid import Experiment, find_experiment, load_experiment

@@ -5,6 +5,7 @@ parts, for any trained model. Analyses side by side are in ``tables``, compared 
 and drawn in ``figures``, which load pandas and matplotlib.
 """
 
+import kanlib.extras  # noqa: F401
 from kanlib.interpretability.analysis import Analysis, load_analysis, save_analysis
 from kanlib.interpretability.codes import cka, class_information, linear_probe
 from kanlib.interpretability.edges import (

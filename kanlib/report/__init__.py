@@ -8,3 +8,5 @@
 - ``published``: the paper's own numbers.
 - ``tables``, ``figures``: files for readers; ``outputs``: which of them each notebook writes.
 """
+
+import kanlib.extras  # noqa: F401

@@ -1,5 +1,6 @@
 """Train one model and measure it."""
 
+import kanlib.extras  # noqa: F401
 from kanlib.training.config import TrainingConfig, preset
 from kanlib.training.diagnostics import StepLog
 from kanlib.training.evaluation import (
