@@ -10,7 +10,8 @@ from pydantic import Field, PositiveFloat, model_validator
 from kanlib.models.autoencoder import Autoencoder, Shape
 from kanlib.models.registry import MODELS, build_model, check_options
 from kanlib.nn.bases import BaseName, Basis
-from kanlib.nn.grids import Refinement
+from kanlib.nn.grids import GRID_EPS, GridUpdate, Refinement
+from kanlib.nn.own_grids import takes_grid
 from kanlib.nn.rational import FAMILIES, Rational
 from kanlib.strict import Settings
 from kanlib.training.config import (
@@ -60,6 +61,8 @@ class Run(Settings):
         base: "silu", "identity" or "zero", the function beside those of the basis.
         init_noise: amplitude of the learned functions' initial noise, >= 0.
         refine: "finer" or "longer" grid after half of the epochs (``kanlib.nn.refine_model``).
+        update_grid: "range" or "knots": in the first half, the grid of each input follows the data
+            (see ``kanlib.training.TrainingConfig``).
 
     Raises:
         ValueError: a parameter is unknown, missing, of the wrong type, out of range, or without a
@@ -90,6 +93,7 @@ class Run(Settings):
     base: Annotated[BaseName, Field(title="base function")] = "silu"
     init_noise: Annotated[float, Field(ge=0, title="initial noise")] = 0.1
     refine: Annotated[Refinement | None, Field(title="refined grid")] = None
+    update_grid: Annotated[GridUpdate | None, Field(title="updated grid")] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -117,6 +121,15 @@ class Run(Settings):
             raise ValueError(
                 f"refine={self.refine!r} has no meaning for model={self.model!r} with "
                 f"basis={self.basis!r}; it is for KAN layers of B-splines"
+            )
+        # A layer that may have a layer norm is a KANLinear.
+        movable = "layer_norm" in MODELS[self.model].options and not self.layer_norm
+        how = self.update_grid
+        if how and not (movable and takes_grid(self._basis(), GRID_EPS[how])):
+            raise ValueError(
+                f"update_grid={how!r} has no meaning for model={self.model!r} with "
+                f"basis={self.basis!r} and layer_norm={self.layer_norm!r}; it is for KANLinear "
+                "layers without a layer norm, on a grid; knots are for B-splines"
             )
         self.training()
         return self

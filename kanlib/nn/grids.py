@@ -21,6 +21,8 @@ from kanlib.nn.linear import KANLinear
 from kanlib.nn.own_grids import OwnKnots, OwnRange
 
 Refinement = Literal["finer", "longer"]
+GridUpdate = Literal["range", "knots"]
+GRID_EPS: dict[GridUpdate, float] = {"range": 1.0, "knots": 0.02}  # for ``update_grids``
 Layer = KANLinear | KANConv  # the KAN layers
 _Layer = TypeVar("_Layer", bound=Layer)
 

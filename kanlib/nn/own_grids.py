@@ -126,6 +126,11 @@ def on_grid(basis: Basis, grid: Tensor | None) -> Basis:
     return OwnKnots(basis, grid)
 
 
+def takes_grid(basis: object, grid_eps: float) -> bool:
+    """Whether ``grid_from`` has a grid for such a basis: ranges for any grid, knots for splines."""
+    return isinstance(basis, BSpline) or (grid_eps == 1 and hasattr(basis, "grid_range"))
+
+
 def grid_from(x: Tensor, basis: Basis, grid_eps: float, margin: float, eps: float) -> Tensor:
     """The grid for ``on_grid`` that follows the values of each input.
 
@@ -139,7 +144,7 @@ def grid_from(x: Tensor, basis: Basis, grid_eps: float, margin: float, eps: floa
     Raises:
         ValueError: the basis has no grid, or ``grid_eps`` < 1 and it has no knots.
     """
-    if not (isinstance(basis, BSpline) or (grid_eps == 1 and hasattr(basis, "grid_range"))):
+    if not takes_grid(basis, grid_eps):
         needed = "a basis with a grid_range" if grid_eps == 1 else "a BSpline"
         raise ValueError(f"update_grid: basis={basis} must be {needed} with grid_eps={grid_eps!r}")
     low, high = x.amin(0), x.amax(0)

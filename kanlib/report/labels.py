@@ -54,6 +54,8 @@ PHRASES = {
     ("base", "zero"): "no base function",
     ("refine", "finer"): "grid refined halfway",
     ("refine", "longer"): "grid lengthened halfway",
+    ("update_grid", "range"): "range follows the data",
+    ("update_grid", "knots"): "knots follow the data",
 }
 
 # Data set -> what readers are told that it is.

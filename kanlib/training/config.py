@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from kanlib.models.registry import MODELS
-from kanlib.nn.grids import Refinement
+from kanlib.nn.grids import GridUpdate, Refinement
 from kanlib.strict import Settings
 
 Positive = Annotated[int, Field(ge=1)]
@@ -14,6 +14,7 @@ WeightDecay = Annotated[float, Field(ge=0)]
 Decay = Annotated[float, Field(gt=0, le=1)]
 
 PresetName = Literal["paper", "authors"]
+OF_GRIDS = ("refine", "update_grid")  # settings of a training that change the model's grids
 
 
 class TrainingConfig(Settings):
@@ -29,6 +30,10 @@ class TrainingConfig(Settings):
         decay: in (0, 1].
         refine: "finer" or "longer": after half of the epochs all KAN layers are put on such a grid
             (see ``kanlib.nn.refine_model``), with a fresh optimizer. None: never.
+        update_grid: "range" or "knots": before each epoch of the first half, each input of a KAN
+            layer gets such a grid of its own (see ``kanlib.nn.update_grids``; knots with a
+            ``grid_eps`` of 0.02). It follows at most 4,096 training images, evenly spaced in their
+            order. The optimizer goes on. None: never.
 
     Raises:
         ValueError: a value is out of range.
@@ -40,11 +45,18 @@ class TrainingConfig(Settings):
     batch_size: Positive = 64
     decay: Decay = 0.8
     refine: Refinement | None = None
+    update_grid: GridUpdate | None = None
 
     @model_validator(mode="after")
     def _has_two_halves(self) -> "TrainingConfig":
-        if self.refine is not None and self.epochs < 2:
-            raise ValueError(f"epochs={self.epochs} must be >= 2 with refine={self.refine!r}")
+        for name in OF_GRIDS:
+            if (how := getattr(self, name)) is not None and self.epochs < 2:
+                raise ValueError(f"epochs={self.epochs} must be >= 2 with {name}={how!r}")
+        if self.refine and self.update_grid == "knots":
+            raise ValueError(
+                f"refine={self.refine!r} must be None with update_grid='knots'; splines on knots "
+                "of their own cannot be refined"
+            )
         return self
 
 

@@ -15,11 +15,12 @@ from tqdm.auto import tqdm
 from kanlib.data.datasets import Images
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.models.pca import PCA
-from kanlib.nn.grids import Layer, refine_model
-from kanlib.training.config import TrainingConfig
+from kanlib.nn.grids import GRID_EPS, Layer, refine_model, update_grids
+from kanlib.training.config import OF_GRIDS, TrainingConfig
 from kanlib.training.cpu import compiler
 from kanlib.training.evaluation import check_images, reconstruction_error, reconstruction_loss
 
+SAMPLE = 4096  # images that grids follow
 OnStep = Callable[[Autoencoder, torch.Tensor], None]
 Loss = Callable[[Autoencoder, torch.Tensor], torch.Tensor]
 
@@ -72,11 +73,13 @@ def train(
     Raises:
         TrainingDiverged: a loss, or the test error, is infinite or NaN; names the epoch.
         ValueError: ``images`` do not fit the model, or have NaN or infinite values; or
-            ``config.refine`` is set and the model has no KAN layer.
+            ``config`` moves grids that the model does not have.
     """
     check_images(model, images)
-    if config.refine and not any(isinstance(layer, Layer) for layer in model.modules()):
-        raise ValueError(f"refine={config.refine!r} must be None for a model without a KAN layer")
+    for name in OF_GRIDS:
+        how = getattr(config, name)
+        if how and not any(isinstance(layer, Layer) for layer in model.modules()):
+            raise ValueError(f"{name}={how!r} must be None for a model without a KAN layer")
     if isinstance(model, PCA):
         return _fit(model, images)
     history = History()
@@ -89,6 +92,8 @@ def train(
         loss_of = compile_(reconstruction_loss)
         for epoch in bar:
             start = time.perf_counter()
+            if config.update_grid and epoch < config.epochs // 2:
+                update_grids(model, _sample(images), GRID_EPS[config.update_grid])
             if config.refine and epoch == config.epochs // 2:
                 refine_model(model, config.refine)
                 optimizer, schedule = _optimizer(model, config, optimizer.param_groups[0]["lr"])
@@ -102,6 +107,12 @@ def train(
             bar.set_postfix(train=history.train_loss[-1], test=history.test_loss[-1])
     history.peak_memory = _peak_memory(images.train.images.device)
     return history
+
+
+def _sample(images: Images) -> torch.Tensor:
+    """At most ``SAMPLE`` training images, evenly spaced."""
+    pixels = images.train.images
+    return pixels[:: math.ceil(len(pixels) / SAMPLE)]
 
 
 def _fit(model: PCA, images: Images) -> History:

@@ -61,6 +61,14 @@ from kanlib.training import TrainingConfig
         ({"refine": "finer", "epochs": 1}, "epochs=1.*refine='finer'"),
         ({"refine": "finer", "model": "mlp"}, "refine='finer'.*'mlp'"),
         ({"refine": "longer", "basis": "chebyshev"}, "refine='longer'.*'chebyshev'"),
+        ({"update_grid": "range", "epochs": 1}, "epochs=1.*update_grid='range'"),
+        ({"update_grid": "range", "model": "mlp"}, "update_grid='range'.*'mlp'"),
+        ({"update_grid": "range", "model": "kan-conv"}, "update_grid='range'.*'kan-conv'"),
+        ({"update_grid": "range", "model": "spline-mlp"}, "update_grid='range'.*'spline-mlp'"),
+        ({"update_grid": "range", "basis": "fourier"}, "update_grid='range'.*'fourier'"),
+        ({"update_grid": "range", "layer_norm": True}, "update_grid='range'.*layer_norm=True"),
+        ({"update_grid": "knots", "basis": "gaussian-rbf"}, "update_grid='knots'.*'gaussian-rbf'"),
+        ({"update_grid": "knots", "refine": "finer"}, "refine='finer'.*update_grid='knots'"),
         ({"model": "pca", "grid_size": 9}, "basis=BSpline.*grid_size=9.*'pca'"),
         ({"model": "mlp", "hidden": 9, "match_parameters": True}, "hidden=9.*match_parameters"),
         ({"seed": -1, "epochs": 0}, "seed=-1.*epochs=0"),
@@ -109,6 +117,7 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "base": st.sampled_from(["silu", "identity", "zero"]),
     "init_noise": st.floats(min_value=0, max_value=1e300),
     "refine": st.sampled_from([None, "finer", "longer"]),
+    "update_grid": st.sampled_from([None, "range", "knots"]),
 }
 ANYWHERE = {"dataset", "bottleneck", "seed", "preset"}
 ANYWHERE |= {"learning_rate", "weight_decay", "epochs", "batch_size", "decay"}
@@ -139,6 +148,8 @@ def runs(draw: st.DrawFn) -> dict[str, Any]:
             names -= OF_BASES
         if MODELS[model].on_edges and basis == "bspline":
             names |= {"refine"}
+            if model != "kan-conv":
+                names |= {"update_grid"}
     if MODELS[model].sized and draw(st.booleans()):
         fixed["match_parameters"] = True
         names = names - {"hidden"} | {"separate_scale"}

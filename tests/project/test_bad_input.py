@@ -32,6 +32,7 @@ CASES = [
     ("base", "relu", ValueError),
     ("init_noise", -0.1, ValueError),
     ("refine", "shorter", ValueError),
+    ("update_grid", "ranges", ValueError),
     ("data_root", 5, TypeError),
     ("results_dir", 5, TypeError),
     ("device", 5, TypeError),

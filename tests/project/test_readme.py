@@ -558,5 +558,5 @@ def test_costs_of_experiments_are_those_of_their_records(links_, runs, minutes):
 def test_the_table_of_experiments_is_whole():
     named = set(re.findall(r"experiments/([\w-]+)\.yaml", "".join(row[0] for row in COSTS)))
     there = {path.stem for path in Path("experiments").glob("*.yaml")}
-    not_run = {"matched-cifar10", "conv-mnist"}
+    not_run = {"matched-cifar10", "conv-mnist", "update-grid-mnist"}
     assert there - named == not_run | {"interpretability-digits"}

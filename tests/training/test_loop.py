@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ from kanlib import MODELS, BSpline, KANLinear, build_model
 from kanlib.data import Images, Split
 from kanlib.experiments import Run
 from kanlib.models import Autoencoder
+from kanlib.nn import OwnKnots, OwnRange, update_grids
 from kanlib.training import (
     StepLog,
     TrainingConfig,
     TrainingDiverged,
     evaluate,
+    loop,
     preset,
     train,
 )
@@ -178,6 +181,34 @@ def test_refining_needs_a_grid_and_an_epoch_on_each():
         train(mlp, images_of(torch.ones(2, 1, 1, 1)), TrainingConfig(refine="finer"))
     with pytest.raises(ValueError, match=r"epochs=1 .*refine='longer'"):
         TrainingConfig(epochs=1, refine="longer")
+    with pytest.raises(ValueError, match="update_grid='range'"):
+        train(mlp, images_of(torch.ones(2, 1, 1, 1)), TrainingConfig(update_grid="range"))
+
+
+@pytest.mark.parametrize("how", ["range", "knots"])
+def test_grids_follow_the_training_images_in_the_first_half(few_digits, monkeypatch, how):
+    moves = []
+
+    def update(model, inputs, grid_eps):
+        """Keep what the grids are to follow, and after how many steps."""
+        moves.append((len(steps), inputs, grid_eps))
+        update_grids(model, inputs, grid_eps)
+
+    steps: list[Any] = []
+    monkeypatch.setattr(loop, "update_grids", update)
+    monkeypatch.setattr(loop, "SAMPLE", 70)
+    model = build_model("kan-pure", few_digits.shape, 5)
+    config = TrainingConfig(epochs=5, update_grid=how)
+    train(model, few_digits, config, on_step=lambda *_: steps.append(None))
+    a_pass = len(steps) // 5
+    assert [when for when, _, _ in moves] == [0, a_pass]
+    assert {eps for _, _, eps in moves} == {{"range": 1.0, "knots": 0.02}[how]}
+    pixels = few_digits.train.images
+    assert all(torch.equal(seen, pixels[::3]) for _, seen, _ in moves)
+    assert 140 < len(pixels) <= 210  # a third is at most 70
+    kind = {"range": OwnRange, "knots": OwnKnots}[how]
+    layers = [layer for layer in model.modules() if isinstance(layer, KANLinear)]
+    assert [type(layer.basis) for layer in layers] == [kind, kind]
 
 
 @pytest.mark.parametrize(
@@ -205,6 +236,7 @@ def test_presets_are_those_of_the_paper_and_of_its_authors(name, model, dataset,
         ("batch_size", (0,)),
         ("decay", (0.0, 1.1)),
         ("refine", ("coarser",)),
+        ("update_grid", ("ranges",)),
         ("momentum", (0.9,)),
     ],
 )

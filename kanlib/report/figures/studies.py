@@ -21,9 +21,9 @@ from kanlib.report.columns import configurations
 from kanlib.report.figures.style import NO_GRID, STYLE, by_label, grid, look, plain_log_axis
 from kanlib.report.labels import label, words
 from kanlib.report.sensitivity import relative
-from kanlib.training.config import TrainingConfig
+from kanlib.training.config import OF_GRIDS, TrainingConfig
 
-_OF_TRAINING = TrainingConfig.model_fields.keys() - {"refine"}
+_OF_TRAINING = TrainingConfig.model_fields.keys() - OF_GRIDS
 _VERDICTS = {  # marker and colour of what a change does; shapes tell them apart in grey too
     "better": {"marker": "v", "color": "#0072B2"},
     "worse": {"marker": "^", "color": "#D55E00"},

@@ -17,7 +17,7 @@ from scipy.optimize import isotonic_regression
 from kanlib.files import atomic_file
 from kanlib.models.registry import MODELS
 from kanlib.report.columns import configuration
-from kanlib.training.config import TrainingConfig
+from kanlib.training.config import OF_GRIDS, TrainingConfig
 
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
@@ -129,7 +129,7 @@ def look(settings: Mapping[Any, Any]) -> dict[str, Any]:
     run = configuration(settings)
     spec = MODELS[run.model]
     # How long and how fast all models of an experiment are trained is in its caption.
-    apart = {"match_parameters", *TrainingConfig.model_fields} - {"refine"}
+    apart = TrainingConfig.model_fields.keys() - OF_GRIDS | {"match_parameters"}
     varied = run.preset == "authors" or not run.changes().keys() <= apart
     return {
         "color": spec.colour,
