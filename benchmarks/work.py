@@ -87,7 +87,7 @@ def epoch_part(case: Case, competitor: Competitor, device: str, compiled: Compil
         return lambda: _authors_epoch(model, loader, device)
     labels = torch.zeros(count, dtype=torch.int64)
     split, few = Split(pixels, labels), Split(pixels[: case.batch], labels[: case.batch])
-    images = Images("mnist", split, few, ("0",), "").to(device)
+    images = Images("mnist", split, few, ("0",)).to(device)
     config = TrainingConfig(epochs=1, batch_size=case.batch)
     return lambda: train(model, images, config, compiled=competitor.fast)
 

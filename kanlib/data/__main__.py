@@ -2,6 +2,7 @@
 
 import math
 import sys
+import warnings
 
 from kanlib.data.datasets import load_images
 
@@ -10,14 +11,18 @@ def main() -> int:
     """Find, decode and describe the data sets that the command line names."""
     for name in sys.argv[1:] or ["digits"]:
         try:
-            images = load_images(name)
-        except (OSError, ValueError, ModuleNotFoundError) as error:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                images = load_images(name)
+        except (MemoryError, ModuleNotFoundError, OSError, ValueError) as error:
             print(error, file=sys.stderr)
             return 1
         print(
             f"{name}: {len(images.train)} training and {len(images.test)} test images of "
             f"{math.prod(images.shape)} values {images.shape}, {len(images.classes)} classes"
         )
+        for warning in said:
+            print(warning.message, file=sys.stderr)
     return 0
 
 

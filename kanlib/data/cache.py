@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kanlib.data.sources import Arrays
+from kanlib.data.sources import Decoded
 
-Cached = tuple[Arrays, tuple[str, ...], dict[str, str]]  # arrays, class names, hashes of the arrays
+Cached = tuple[Decoded, dict[str, str]]  # what was decoded, and hashes of the arrays
 
 
-def write_cached(
-    folder: Path, arrays: Arrays, classes: tuple[str, ...], hashes: dict[str, str]
-) -> None:
-    """Keep arrays in a folder. It is written under another name first, then renamed.
+def write_cached(folder: Path, decoded: Decoded, hashes: dict[str, str]) -> None:
+    """Keep what was decoded in a folder. It is written under another name first, then renamed.
 
     Raises:
         OSError: the folder cannot be written; nothing is left behind.
@@ -27,9 +25,10 @@ def write_cached(
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix="partial-"))
     try:
-        for key, array in arrays.items():
+        for key, array in decoded.arrays.items():
             np.save(partial / f"{key}.npy", array)
-        (partial / "meta.json").write_text(json.dumps({"classes": classes, "hashes": hashes}))
+        meta = {"classes": decoded.classes, "notes": decoded.notes, "hashes": hashes}
+        (partial / "meta.json").write_text(json.dumps(meta))
         partial.chmod(0o755)  # mkdtemp makes it private
         shutil.rmtree(folder, ignore_errors=True)  # an older one, if it is damaged
         try:
@@ -46,11 +45,11 @@ def read_cached(folder: Path) -> Cached | None:
     try:
         meta = json.loads((folder / "meta.json").read_text())
         arrays = {key: np.load(folder / f"{key}.npy") for key in meta["hashes"]}
-        classes = tuple(meta["classes"])
+        decoded = Decoded(arrays, tuple(meta["classes"]), tuple(meta["notes"]))
     except Exception:  # for damaged files numpy raises errors of many kinds
         return None
     hashes = {key: array_hash(array) for key, array in arrays.items()}
-    return (arrays, classes, hashes) if hashes == meta["hashes"] else None
+    return (decoded, hashes) if hashes == meta["hashes"] else None
 
 
 def array_hash(array: NDArray[Any]) -> str:

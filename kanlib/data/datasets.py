@@ -10,22 +10,26 @@ the cache, under a key made of the names, sizes and times of these files.
 import hashlib
 import os
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
-from kanlib.data.cache import Cached, array_hash, read_cached, write_cached
+from kanlib.data.cache import array_hash, read_cached, write_cached
+from kanlib.data.folders import find_folder
 from kanlib.data.series import UCR, find_windows
-from kanlib.data.sources import Arrays, Decoded, Source, Torchvision, digits, find_folder
+from kanlib.data.sources import Arrays, Decoded, Made, Source, Torchvision, digits, shown, tally
 
 _TEN_DIGITS = tuple("0123456789")
 # The data sets by name. A function of no arguments returns the arrays and the names of the classes:
 # {"train_images": .., "train_labels": .., "test_images": .., "test_labels": ..}, ("cat", "dog").
 # Images are (N, C, H, W), uint8 from 0 to 255 or float32 from -1 to 1; labels are (N,) int64.
-DATASETS: dict[str, Callable[[], Decoded] | Torchvision | UCR] = {
+DATASETS: dict[str, Callable[[], Made] | Torchvision | UCR] = {
     "digits": digits,
     "mnist": Torchvision("MNIST", "MNIST/raw/*-ubyte", (60_000, 10_000), _TEN_DIGITS),
     "fashion-mnist": Torchvision("FashionMNIST", "FashionMNIST/raw/*-ubyte", (60_000, 10_000)),
@@ -44,6 +48,7 @@ DATASETS: dict[str, Callable[[], Decoded] | Torchvision | UCR] = {
     "GunPoint": UCR((50, 150)),
     "ItalyPowerDemand": UCR((67, 1_029)),
 }
+_ROUNDING = 1e-5  # values may exceed [-1, 1] by so much
 _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
@@ -52,7 +57,7 @@ class Split:
     """Images and their labels.
 
     Attributes:
-        images: (N, C, H, W) float32 in [-1, 1]; test windows may exceed it.
+        images: (N, C, H, W) float32 in [-1, 1], see ``Images``.
         labels: (N,) int64, from 0 to the number of classes - 1.
 
     Raises:
@@ -80,29 +85,50 @@ class Split:
 
 
 @dataclass(frozen=True)
+class _Loaded:
+    """The tensors that a loader made, and the fingerprint of what it read."""
+
+    fingerprint: str
+    tensors: tuple[Tensor, ...]
+    versions: tuple[int, ...]  # torch counts the changes in place
+
+
+@dataclass(frozen=True)
 class Images:
     """A whole data set in memory.
 
     Attributes:
         name: by which it was loaded.
-        train: for training, and for fitting classifiers.
-        test: for reporting; no choice may depend on it.
+        train: for training, and for fitting classifiers; from -1 to 1.
+        test: for reporting; no choice may depend on it. From -1 to 1, which windows (H = 1) may
+            exceed.
         classes: the names of the classes, in the order of the labels.
-        fingerprint: SHA-256 of all values and labels.
+        notes: what the loader left out or changed, and what is odd, a sentence each.
 
     Raises:
-        ValueError: a label has no class.
+        ValueError: the splits are of different shapes, values are out of range or NaN, a label has
+            no class, two classes have one name.
     """
 
     name: str
     train: Split
     test: Split
     classes: tuple[str, ...]
-    fingerprint: str
+    notes: tuple[str, ...] = ()
+    _loaded: _Loaded | None = field(default=None, repr=False, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_labels("train", self.train, self.classes)
-        _check_labels("test", self.test, self.classes)
+        train, test = self.train.images, self.test.images
+        if train.shape[1:] != test.shape[1:]:
+            raise ValueError(
+                f"test images of shape {tuple(test.shape)} must be (N, *{tuple(train.shape[1:])}), "
+                "as the training images are"
+            )
+        _check_classes(self.classes)
+        for name, split in (("train", self.train), ("test", self.test)):
+            _check_labels(name, split, self.classes)
+            if not self._is_as_loaded() and (name == "train" or train.shape[2] > 1):
+                _check_range(name, split.images)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -110,13 +136,42 @@ class Images:
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all values and labels.
+
+        Of the values in the files (pixels from 0 to 255), as long as all tensors are those that
+        were loaded. Else it is computed from the tensors.
+        """
+        if self._loaded and self._is_as_loaded():
+            return self._loaded.fingerprint
+        raw = (tensor.detach().cpu().contiguous().flatten() for tensor in self._tensors)
+        return _combined(array_hash(tensor.view(torch.uint8).numpy()) for tensor in raw)
+
+    @property
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.train.images, self.train.labels, self.test.images, self.test.labels
+
+    def _is_as_loaded(self) -> bool:
+        if self._loaded is None:
+            return False
+        pairs = zip(self._tensors, self._loaded.tensors, strict=True)
+        same = all(tensor is loaded for tensor, loaded in pairs)
+        return same and _versions(self._tensors) == self._loaded.versions
+
+    def _as_loaded(self, fingerprint: str) -> "Images":
+        """The same images, whose tensors hold the data of this fingerprint."""
+        loaded = _Loaded(fingerprint, self._tensors, _versions(self._tensors))
+        return replace(self, _loaded=loaded)
+
     def to(self, device: torch.device | str) -> "Images":
         """The same images on another device."""
+        fingerprint = self.fingerprint
         train, test = (
             Split(split.images.to(device), split.labels.to(device))
             for split in (self.train, self.test)
         )
-        return replace(self, train=train, test=test)
+        return replace(self, train=train, test=test)._as_loaded(fingerprint)
 
 
 def load_images(
@@ -144,19 +199,47 @@ def load_images(
     Raises:
         FileNotFoundError: the data set was not found and could not be downloaded. The message
             lists the places.
+        MemoryError: the data would not fit into the memory that is free; they are not read.
         ModuleNotFoundError: aeon is not installed.
         ValueError: the data are corrupt, incomplete or of mixed shapes. The message says where.
+
+    Warns:
+        UserWarning: once, with the ``notes`` of the images.
     """
     if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"dataset={name!r} must be the name of a data set, not a path; see root")
     root = root or os.environ.get("KANLIB_DATA")
     cache = Path(cache or _user_cache())
     source = _find(name, Path(root) if root else None, cache)
+    if source.memory > (free := psutil.virtual_memory().available):
+        raise MemoryError(
+            f"dataset={name!r} in {source.where} takes about {source.memory / 2**30:.1f} GiB of "
+            f"memory, but {free / 2**30:.1f} GiB are free"
+        )
     folder = cache / "decoded" / f"{name}-{source.key[:16]}" if source.key else None
-    cached = read_cached(folder) if folder else None
-    arrays, classes, hashes = cached or _decode(name, source, folder)
-    fingerprint = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
-    return Images(name, _split(arrays, "train"), _split(arrays, "test"), classes, fingerprint)
+    if cached := read_cached(folder) if folder else None:
+        images = _images(name, *cached)
+    else:
+        images = _decode(name, source, folder)
+    if images.notes:
+        warnings.warn(f"dataset={name!r}: {'; '.join(images.notes)}", stacklevel=2)
+    return images
+
+
+def _images(name: str, decoded: Decoded, hashes: Mapping[str, str]) -> Images:
+    """Tensors of arrays that were checked."""
+    splits = (_split(decoded.arrays, "train"), _split(decoded.arrays, "test"))
+    images = Images(name, *splits, decoded.classes, decoded.notes)
+    return images._as_loaded(_combined(hashes.values()))
+
+
+def _combined(hashes: Iterable[str]) -> str:
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _versions(tensors: Iterable[Tensor]) -> tuple[int, ...]:
+    """How often each was changed in place; for what is made in inference mode nobody counts."""
+    return tuple(0 if tensor.is_inference() else tensor._version for tensor in tensors)
 
 
 def _user_cache() -> Path:
@@ -169,6 +252,11 @@ def _find(name: str, root: Path | None, cache: Path) -> Source:
     """The first place that holds the data set."""
     entry = DATASETS.get(name)
     if callable(entry):
+        if root and (root / name / "train").is_dir():
+            raise ValueError(
+                f"dataset={name!r} is a function in DATASETS, but {root / name} holds data of that "
+                "name, too; rename the folder"
+            )
         return Source(f"DATASETS[{name!r}]", entry)
     looked: list[str] = []
     source = find_windows(name, root)
@@ -189,42 +277,73 @@ def _find(name: str, root: Path | None, cache: Path) -> Source:
     )
 
 
-def _decode(name: str, source: Source, folder: Path | None) -> Cached:
+def _decode(name: str, source: Source, folder: Path | None) -> Images:
     """Decode and check a data set, and keep it in ``folder``, if there is one."""
     place = f"dataset={name!r} in {source.where}"
     try:
-        arrays, classes = source.decode()
-        _check(arrays, classes)
+        made: Any = source.decode()
+        decoded = Decoded(*made)
+        if set(decoded.arrays) != set(_ARRAYS):
+            raise ValueError(f"arrays={list(decoded.arrays)} must be {list(_ARRAYS)}")
+        entry = DATASETS.get(name)
+        _check_classes(decoded.classes)
+        if not isinstance(entry, Torchvision):  # those are as they were published
+            decoded = decoded._replace(notes=(*decoded.notes, *_oddities(decoded)))
+        hashes = {key: array_hash(array) for key, array in decoded.arrays.items()}
+        images = _images(name, decoded, hashes)
     except Exception as error:  # a decoder may raise anything; the user needs the place
-        raise ValueError(f"{place} cannot be read: {error}") from error
-    entry, counts = DATASETS.get(name), (len(arrays["train_labels"]), len(arrays["test_labels"]))
+        what = str(error) or type(error).__name__
+        lines = f"{place} cannot be read: {what}".split("\n")
+        raise ValueError("\n".join(map(shown, lines))) from error
+    counts = (len(images.train), len(images.test))
     if isinstance(entry, Torchvision | UCR) and counts != entry.counts:
         raise ValueError(
             f"{place} is incomplete: it has {counts[0]} training and {counts[1]} test images, must "
             f"have {entry.counts}"
         )
-    hashes = {key: array_hash(array) for key, array in arrays.items()}
     if folder:
         try:
-            write_cached(folder, arrays, classes, hashes)
+            write_cached(folder, decoded, hashes)
         except OSError as error:
             warnings.warn(f"decoded images could not be kept in {folder}: {error}", stacklevel=3)
-    return arrays, classes, hashes
+    return images
 
 
-def _check(arrays: Arrays, classes: tuple[str, ...]) -> None:
-    """Refuse what is not a training and a test split of one data set."""
-    if set(arrays) != set(_ARRAYS):
-        raise ValueError(f"arrays={list(arrays)} must be {list(_ARRAYS)}")
-    shape = arrays["train_images"].shape[1:]
-    for split in ("train", "test"):
-        images = arrays[f"{split}_images"]
-        if images.shape[1:] != shape or images.dtype not in ("u1", "f4"):
-            raise ValueError(
-                f"{split}_images of shape {images.shape} and {images.dtype} must be uint8 or "
-                f"float32; train_images have the shape {shape}"
+def _oddities(decoded: Decoded) -> list[str]:
+    """What is allowed, but may not be what was meant."""
+    notes, classes = [], decoded.classes
+    labels = {name: decoded.arrays[f"{name}_labels"] for name in ("train", "test")}
+    for name, of_split in labels.items():
+        if lacking := sorted(set(range(len(classes))) - set(of_split.tolist())):
+            such = f"as {classes[lacking[0]]!r}"
+            notes.append(
+                tally(len(lacking), "class has", "classes have", f"no {name} images, {such}")
             )
-        _check_labels(split, _split(arrays, split), classes)  # refuses what is no split, too
+    if len(classes) == 1:
+        notes.append("there is one class only, so accuracies say nothing")
+    elif np.median(np.unique(labels["train"], return_counts=True)[1]) == 1:
+        notes.append(f"most of the {len(classes)} classes have one training image")
+    first: dict[str, str] = {}
+    for name in classes:
+        if (other := first.setdefault(" ".join(name.casefold().split()), name)) != name:
+            notes.append(f"the classes {other!r} and {name!r} look alike")
+    train, test = (decoded.arrays[f"{name}_images"] for name in ("train", "test"))
+    if test.shape[2] == 1 and test.dtype != np.uint8 and train.shape[1:] == test.shape[1:]:
+        beyond = int((np.abs(test) > 1 + _ROUNDING).any(axis=(1, 2, 3)).sum())
+        if beyond:
+            what = f"values beyond those of the training windows, from {test.min():.3g} to "
+            what += f"{test.max():.3g} where those go from -1 to 1"
+            notes.append(tally(beyond, "test window has", "test windows have", what))
+    return notes
+
+
+def _check_classes(classes: tuple[str, ...]) -> None:
+    """Refuse names that no record could hold, or that do not tell classes apart."""
+    if wrong := [name for name in classes if not isinstance(name, str) or name != shown(name)]:
+        raise ValueError(f"classes: {wrong[0]!r} must be text on one line, valid Unicode (NFC)")
+    if len(set(classes)) < len(classes):
+        twice = next(name for name in classes if classes.count(name) > 1)
+        raise ValueError(f"classes: {twice!r} is there twice; each name must be there once")
 
 
 def _check_labels(name: str, split: Split, classes: tuple[str, ...]) -> None:
@@ -239,8 +358,22 @@ def _check_labels(name: str, split: Split, classes: tuple[str, ...]) -> None:
         )
 
 
+def _check_range(name: str, images: Tensor) -> None:
+    """Refuse values that grids and outputs of models do not reach, or NaN."""
+    if images.is_meta:
+        return
+    low, high = (end.item() for end in images.aminmax())
+    if not max(-low, high) <= 1 + _ROUNDING:
+        raise ValueError(
+            f"{name} images with values from {low:g} to {high:g} must be in [-1, 1], without NaN; "
+            "scale both splits by what takes the training values there"
+        )
+
+
 def _split(arrays: Arrays, name: str) -> Split:
     pixels = torch.from_numpy(arrays[f"{name}_images"])
     if pixels.dtype == torch.uint8:
         pixels = pixels.float().div_(127.5).sub_(1)
+    elif pixels.dtype != torch.float32:
+        raise ValueError(f"{name}_images of {pixels.dtype} must be uint8 or float32")
     return Split(pixels, torch.from_numpy(arrays[f"{name}_labels"]))

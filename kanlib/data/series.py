@@ -5,20 +5,32 @@ which takes the least training value to -1 and the greatest to 1. It does not de
 windows, which may exceed [-1, 1].
 """
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kanlib.data.sources import Decoded, Source, files_key
+from kanlib.data.sources import (
+    Decoded,
+    Source,
+    check_same_classes,
+    contents,
+    files_key,
+    shown,
+    tally,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_PARSED = 12  # bytes of memory that a byte of a CSV file takes while it is read, at most
+_UNNAMED = re.compile(r"Unnamed: \d+")  # what pandas calls a column without a name
 Windows = tuple[NDArray[np.float64], NDArray[np.str_]]  # values (N, C, T), labels (N,)
 
 
@@ -41,8 +53,10 @@ def find_windows(name: str, root: Path | None) -> Source | None:
     if missing:
         raise FileNotFoundError(
             f"dataset={name!r} needs train.csv and test.csv; there is no {' and no '.join(missing)}"
+            + contents(folder)
         )
-    return Source(str(folder), partial(_decode_csv, folder), files_key(folder, files))
+    memory = _PARSED * sum(file.stat().st_size for file in files)
+    return Source(str(folder), partial(_decode_csv, folder), files_key(folder, files), memory)
 
 
 @dataclass(frozen=True)
@@ -80,61 +94,127 @@ def _decode_ucr(name: str) -> Decoded:
 
 
 def _decode_csv(folder: Path) -> Decoded:
-    columns, windows = [], []
+    columns, windows, notes = [], [], []
     for split in ("train", "test"):
-        names, values, labels = _read_csv(folder / f"{split}.csv")
+        names, values, labels, empty = _read_csv(folder / f"{split}.csv")
         columns.append(names)
         windows.append((values, labels))
+        if empty:
+            notes.append(
+                tally(empty, "empty row was", "empty rows were", f"left out of {split}.csv")
+            )
     if columns[0] != columns[1]:
+        pairs = enumerate(zip_longest(*columns), start=1)
+        at, (first, second) = next(pair for pair in pairs if pair[1][0] != pair[1][1])
         raise ValueError(
             f"train.csv has {len(columns[0])} columns of values and test.csv {len(columns[1])}; "
-            "both must have the same columns in the same order"
+            "both must have the same columns in the same order, but column of values "
+            f"{at} is {first!r} in train.csv and {second!r} in test.csv"
         )
-    return _to_arrays(*windows)
+    notes += _check_columns(columns[0], *(values[:, 0] for values, _ in windows))
+    arrays, classes, _ = _to_arrays(*windows)
+    return Decoded(arrays, classes, tuple(notes))
 
 
-def _read_csv(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.str_]]:
-    """The names of the columns of values (T,), the values (N, 1, T) and the labels (N,)."""
+def _read_csv(path: Path) -> tuple[list[str], NDArray[np.float64], NDArray[np.str_], int]:
+    """Names of the columns of values (T,), values (N, 1, T), labels (N,), number of empty rows."""
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except ValueError as error:  # a row is too long, the file is empty or is not text
-        raise ValueError(f"{path}: {error}".strip()) from error
-    if "label" not in table or len(table.columns) < 2:
-        raise ValueError(
-            f"{path} begins with the columns {list(table.columns[:4])}; its first line must name a "
-            "column 'label' and at least one column of values"
+        # Without a header pandas keeps names as they are, and empty ones empty.
+        table = pd.read_csv(
+            path,
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            skipinitialspace=True,
+            skip_blank_lines=False,
+            encoding="utf-8-sig",
         )
-    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first cells for row names
-        raise ValueError(f"{path}: row 1 has more cells than the first line has names")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not text in UTF-8 ({error}); a workbook or a compressed file must be "
+            "saved as CSV first"
+        ) from error
+    except ValueError as error:  # a row is too long, or the file is empty
+        raise ValueError(f"{path}: {error}".strip()) from error
     table = table.fillna("")  # a short row lacks cells
-    labels = table.pop("label").to_numpy(dtype=str)
+    filled = (table != "").any(axis=1)
+    empty, table = int((~filled).sum()), table[filled]
+    names = _check_names(path, [str(name).strip() for name in table.iloc[:1].to_numpy().flatten()])
+    table = table.iloc[1:]
+    if table.empty:
+        raise ValueError(f"{path} has no rows below its first line")
+    labels = table.pop(names.index("label")).str.strip().to_numpy(dtype=str)
+    names.remove("label")
     values = table.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     for row, column in np.argwhere(~np.isfinite(values))[:1]:
         raise ValueError(
-            f"{path}, row {row + 1}, column {table.columns[column]!r}: "
-            f"{table.iat[row, column]!r} must be a finite number ('' is an empty or missing cell)"
+            f"{path}, row {table.index[row]}, column {names[column]!r}: {table.iat[row, column]!r} "
+            "must be a finite number, with a decimal point ('' is an empty or missing cell)"
         )
     if (labels == "").any():
-        raise ValueError(f"{path}, row {int((labels == '').argmax()) + 1}: the label is empty")
-    return list(table.columns), values[:, None], labels
+        raise ValueError(f"{path}, row {table.index[(labels == '').argmax()]}: the label is empty")
+    return names, values[:, None], labels, empty
+
+
+def _check_names(path: Path, names: list[str]) -> list[str]:
+    """Refuse a first line that does not name each column, once, and one of them 'label'."""
+    if "label" not in names or len(names) < 2:
+        raise ValueError(
+            f"{path} begins with the columns {names[:4]}; its first line must name a column "
+            "'label' and at least one column of values, with commas between them"
+        )
+    for at, name in enumerate(names):
+        if not name or _UNNAMED.fullmatch(name):
+            raise ValueError(
+                f"{path}: column {at + 1} has no name (it reads {name!r}); every column must have "
+                "one. An index is left out by DataFrame.to_csv(index=False)"
+            )
+        if names.index(name) < at:
+            raise ValueError(f"{path}: two columns have the name {name!r}; each must be there once")
+    return names
+
+
+def _check_columns(
+    names: list[str], train: NDArray[np.float64], test: NDArray[np.float64]
+) -> list[str]:
+    """Refuse a column that counts the rows; returns a note on columns that do not vary.
+
+    Args:
+        names: (T,) of the columns.
+        train: (N, T).
+        test: (M, T).
+    """
+    counts = [(np.diff(values, axis=0) == 1).all(axis=0) for values in (train, test)]
+    counting = np.flatnonzero(counts[0] & counts[1])
+    if len(counting) == 1 and min(len(train), len(test)) > 2 and len(names) > 1:
+        raise ValueError(
+            f"the column {names[counting[0]]!r} counts the rows, in train.csv and in test.csv; "
+            "every column but 'label' must hold values. Remove it"
+        )
+    constant = np.flatnonzero((train == train[0]).all(axis=0)) if len(train) > 1 else []
+    if 0 < len(constant) < len(names):
+        what = f"one value in all training windows, as {names[constant[0]]!r}"
+        return [tally(len(constant), "column has", "columns have", what)]
+    return []
 
 
 def _to_arrays(train: Windows, test: Windows) -> Decoded:
     """Scaled windows, float32 (N, C, 1, T), and labels from 0 on."""
-    classes, others = np.unique(train[1]), np.unique(test[1])
-    if classes.tolist() != others.tolist():
-        raise ValueError(f"train has classes {classes.tolist()}, test has {others.tolist()}")
+    classes = np.unique(train[1])
+    check_same_classes(set(classes.tolist()), set(test[1].tolist()))
     low, high = train[0].min(), train[0].max()
-    if low == high:
-        raise ValueError(f"all training values are {low}; they must vary")
+    if low == high or not high / 8 - low / 8 < np.finfo(float).max / 16:
+        raise ValueError(
+            f"the training values go from {low} to {high}; they must vary, by less than 8e307"
+        )
     arrays: dict[str, NDArray[Any]] = {}
     for split, (values, labels) in (("train", train), ("test", test)):
         scaled = (2 * (values - low) / (high - low) - 1).astype(np.float32)
         arrays[f"{split}_images"] = scaled[:, :, None]  # (N, C, T) -> (N, C, 1, T)
         arrays[f"{split}_labels"] = np.searchsorted(classes, labels).astype(np.int64)
-    return arrays, tuple(str(name) for name in classes)
+    return Decoded(arrays, tuple(shown(str(name)) for name in classes))
 
 
 def cylinder_bell_funnel(windows: int, seed: int) -> "pd.DataFrame":

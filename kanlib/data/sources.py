@@ -1,14 +1,16 @@
-"""Images: where they are found, and how they are decoded to arrays."""
+"""Where data are found, and torchvision's data sets; what all loaders share."""
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,25 @@ from numpy.typing import NDArray
 # train_images and test_images (N, C, H, W), uint8 from 0 to 255 or float32 from -1 to 1;
 # train_labels and test_labels (N,) int64. The fingerprint of a data set depends on their order.
 Arrays = Mapping[str, NDArray[Any]]
-Decoded = tuple[Arrays, tuple[str, ...]]  # arrays, and the names of the classes
+_DECODING = "2"  # a new number, when files that did not change are decoded in another way
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class Decoded(NamedTuple):
+    """What was decoded.
+
+    Attributes:
+        arrays: see ``Arrays``.
+        classes: names of the classes, in the order of the labels.
+        notes: what was left out or changed, a sentence each, with its count.
+    """
+
+    arrays: Arrays
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+Made = Decoded | tuple[Arrays, tuple[str, ...]]  # of a function in DATASETS
 
 
 @dataclass(frozen=True)
@@ -28,14 +48,16 @@ class Source:
         decode: reads the data.
         key: of the decoded arrays in the cache; it changes when the data change. None: they are not
             kept there.
+        memory: bytes that decoding will take at most, estimated; 0: unknown.
     """
 
     where: str
-    decode: Callable[[], Decoded]
+    decode: Callable[[], Made]
     key: str | None = None
+    memory: int = 0
 
 
-def digits() -> Decoded:
+def digits() -> Made:
     """The 1,797 images of 8 x 8 digits that scikit-learn brings.
 
     They are split 4 : 1 by class, with a fixed seed.
@@ -50,34 +72,6 @@ def digits() -> Decoded:
     )
     names = ("train_images", "test_images", "train_labels", "test_labels")
     return dict(zip(names, parts, strict=True)), tuple(map(str, bunch.target_names))
-
-
-def find_folder(name: str, root: Path | None, looked: list[str]) -> Source | None:
-    """The image folders ``<root>/<name>/{train,test}/<class>/``, if they are there.
-
-    For the name "folder", ``root`` itself holds train/ and test/.
-
-    Args:
-        name: of the data set.
-        root: where the data are.
-        looked: the places where it was not found are added to it.
-
-    Raises:
-        FileNotFoundError: ``root`` is not a folder.
-    """
-    if root is None:
-        looked.append("KANLIB_DATA is not set, and no root was given")
-        return None
-    if not root.is_dir():
-        raise FileNotFoundError(f"root={str(root)!r} (or KANLIB_DATA) is not a folder")
-    folder = root if name == "folder" else root / name
-    if (folder / "train").is_dir() and (folder / "test").is_dir():
-        files = (p for split in ("train", "test") for p in (folder / split).rglob("*"))
-        return Source(str(folder), partial(_decode_folders, folder), files_key(folder, files))
-    looked.append(f"{folder}/train/<class>/ and {folder}/test/<class>/")
-    if name != "folder":
-        looked.append(f"{folder}/train.csv and {folder}/test.csv, for windows")
-    return None
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,8 @@ class Torchvision:
         files = list(place.glob(self.files))
         if not files:
             return None
-        return Source(str(place), partial(self._decode, place), files_key(place, files))
+        memory = 5 * sum(file.stat().st_size for file in files)  # pixels, then as float32
+        return Source(str(place), partial(self._decode, place), files_key(place, files), memory)
 
     def _open(self, place: Path | str, **arguments: object) -> Any:
         import torchvision
@@ -163,7 +158,7 @@ class Torchvision:
         arrays: dict[str, NDArray[Any]] = {}
         for split, (images, labels) in zip(("train", "test"), parts, strict=True):
             arrays |= {f"{split}_images": images, f"{split}_labels": labels}
-        return arrays, classes
+        return Decoded(arrays, classes)
 
 
 def _channels_first(data: Any) -> NDArray[np.uint8]:
@@ -187,51 +182,58 @@ def _cut(
     return parts
 
 
-def _decode_folders(folder: Path) -> Decoded:
-    from torchvision.datasets import ImageFolder
-
-    arrays: dict[str, NDArray[Any]] = {}
-    found: list[list[str]] = []
-    for split in ("train", "test"):
-        data = ImageFolder(str(folder / split))
-        found.append(data.classes)
-        pixels: list[NDArray[np.uint8]] = []
-        for path, _ in data.samples:
-            image = _read_image(path)
-            if pixels and image.shape != pixels[0].shape:
-                raise ValueError(
-                    f"{path} has shape (C, H, W) = {image.shape}, but {data.samples[0][0]} has "
-                    f"{pixels[0].shape}; all images must have the same size and colour mode"
-                )
-            pixels.append(image)
-        arrays[f"{split}_images"] = np.stack(pixels)
-        arrays[f"{split}_labels"] = np.asarray(data.targets, dtype=np.int64)
-    if found[0] != found[1]:
-        raise ValueError(f"{folder}: train has classes {found[0]}, test has {found[1]}")
-    return arrays, tuple(found[0])
-
-
-def _read_image(path: str) -> NDArray[np.uint8]:
-    """(1 or 3, H, W)."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            if image.mode[0] in "IF":  # Pillow would cut its values off at 255
-                raise ValueError(f"{path} has more than 8 bits a pixel; convert it to 8 bits first")
-            grey = image.mode in ("1", "L")
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except (OSError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is corrupt or not an image: {error}") from error
-    return np.ascontiguousarray(pixels[None] if grey else pixels.transpose(2, 0, 1))
+def file_state(path: str | Path) -> str:
+    """What changes when a file is written, renamed or replaced, or a link leads elsewhere."""
+    status = os.stat(path)
+    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def files_key(folder: Path, files: Iterable[Path]) -> str:
-    """A key that changes when a file is added, removed, resized or touched."""
-    entries = sorted(
-        f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}"
-        for path in files
-        if (stat := path.stat()) and path.is_file()
-    )
-    listing = "\n".join([str(folder.resolve()), *entries])
-    return hashlib.sha256(listing.encode()).hexdigest()
+    """A key of the decoded arrays in the cache that changes when a file does."""
+    return cache_key(folder, [f"{str(path)!r} {file_state(path)}" for path in sorted(files)])
+
+
+def cache_key(folder: Path, state: Iterable[str]) -> str:
+    """A key of the decoded arrays in the cache: SHA-256 of where the files are, and their state."""
+    listing = "\n".join([_DECODING, str(folder.resolve()), *state])
+    return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
+
+
+def shown(name: str) -> str:
+    r"""A name of a file as text for people and records: Unicode in its composed form (NFC).
+
+    Line ends, control characters, bytes that are not UTF-8 and marks that turn the direction of
+    writing are spelled out, as in ``caf\udce9``.
+    """
+    return unicodedata.normalize("NFC", _UNSAFE.sub(lambda found: repr(found[0])[1:-1], name))
+
+
+def contents(folder: Path, most: int = 5) -> str:
+    """What a folder holds, for a message about what it lacks."""
+    try:
+        names = sorted(shown(name) for name in os.listdir(folder))
+    except OSError:
+        return ""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f" (there is {', '.join(names[:most])}{more})" if names else " (the folder is empty)"
+
+
+def tally(count: int, one: str, many: str, what: str) -> str:
+    """A note that counts: ``tally(2, "row was", "rows were", "empty")`` -> "2 rows were empty"."""
+    return f"{count:,} {one if count == 1 else many} {what}"
+
+
+def check_same_classes(train: Set[str], test: Set[str]) -> None:
+    """Refuse splits of different classes.
+
+    Raises:
+        ValueError: names up to five classes that one of them lacks.
+    """
+    if train != test:
+        only = {"train": train - test, "test": test - train}
+        named = (
+            f"only {split} has {len(names)}: {', '.join(map(repr, sorted(names)[:5]))}"
+            for split, names in only.items()
+            if names
+        )
+        raise ValueError(f"train and test must have the same classes; {'; '.join(named)}")

@@ -106,6 +106,7 @@ def execute(
         history=history,
         classes=images.classes,
         data_fingerprint=images.fingerprint,
+        data_notes=images.notes,
         shape=images.shape,
         wall_seconds=time.perf_counter() - start,
         step_log_every=log_every,

@@ -22,7 +22,7 @@ from kanlib.training.diagnostics import EVERY
 from kanlib.training.evaluation import Value
 from kanlib.training.loop import History
 
-SCHEMA = 2  # 1: before weights were kept
+SCHEMA = 3  # 1: before weights were kept; 2: before notes on the data
 CURE = "delete it, and `make paper EXPERIMENT=...` makes it again"
 Arrays = dict[str, NDArray[Any]]
 
@@ -83,6 +83,7 @@ class Record(InFile):
         history: losses of each epoch, seconds, peak memory.
         classes: names of the classes, in label order.
         data_fingerprint: SHA-256 of all pixels and labels.
+        data_notes: what the loader left out or changed, and what is odd; see ``Images.notes``.
         shape: (C, H, W) of the images; None in older records.
         wall_seconds: from the start of the run to its record.
         step_log_every: steps between two entries of the log of its steps.
@@ -97,6 +98,7 @@ class Record(InFile):
     history: History
     classes: tuple[str, ...]
     data_fingerprint: str
+    data_notes: tuple[str, ...] = ()
     shape: tuple[int, int, int] | None = None
     wall_seconds: float
     step_log_every: Positive = EVERY

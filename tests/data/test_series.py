@@ -1,5 +1,6 @@
 """Windows of time series: the user's own CSV files, and those that aeon brings."""
 
+import gzip
 import importlib.util
 import math
 import sys
@@ -19,10 +20,17 @@ from kanlib.experiments import Run, execute, load_experiment
 from kanlib.models import MODELS
 from kanlib.training import reconstruction_error
 
-pytestmark = pytest.mark.usefixtures("own_cache")
+pytestmark = [
+    pytest.mark.usefixtures("own_cache"),
+    pytest.mark.filterwarnings("ignore:.*values beyond those:UserWarning"),
+]
 HEADER = "label,t0,t1,t2\n"
 TRAIN = HEADER + "up,0,1,2\ndown,4,3,2\nup,1,2,2\n"
 TEST = HEADER + "down,4,3,0\nup,-2,1,6\ndown,2,1,0\n"
+
+
+INDEXED = ",label,t0,t1\n0,up,1,2\n1,down,3,2\n2,up,2,2\n"  # by DataFrame.to_csv
+UNNAMED = "Unnamed: 0" + INDEXED  # read by pandas, and written again
 
 
 def write(folder: Path, train: str = TRAIN, test: str = TEST) -> Path:
@@ -65,14 +73,26 @@ def test_the_label_may_stand_in_any_column_and_a_changed_file_is_read_again(tmp_
         ("", TEST, "train.csv"),
         (TRAIN.replace(",", ";"), TEST, r"train.csv .*\['label;t0"),
         (TRAIN + "up,1,2,3,4\n", TEST, r"train.csv: .*\b5\b"),
-        (HEADER + "up,1,2,3,4\ndown,1,2,3,4\n", TEST, "train.csv: row 1 "),
+        (HEADER + "up,1,2,3,4\ndown,1,2,3,4\n", TEST, r"train.csv: .*\b5\b"),
         (TRAIN, TEST.replace("-2,1", ",1"), "test.csv, row 2, column 't0': ''"),
         (TRAIN, TEST.replace("6", "six"), "test.csv, row 2, column 't2': 'six'"),
         (TRAIN + ",1,2,3\n", TEST, "train.csv, row 4: .*label"),
         (TRAIN, "label,t0\nup,1\ndown,2\nup,1\n", r"train.csv .*\b3\b.*test.csv 1\b"),
         (TRAIN, TEST.replace("t0,t1", "t1,t0"), "train.csv .*test.csv"),
-        (TRAIN, TEST.replace("down", "flat"), r"train .*\['down', 'up'\].*test .*\['flat', 'up'\]"),
+        (TRAIN, TEST.replace("down", "flat"), "only train has 1: 'down'; only test has 1: 'flat'"),
         (HEADER + "up,1,1,1\ndown,1,1,1\nup,1,1,1\n", TEST, r"training values .*\b1\.0\b"),
+        (TRAIN.replace("0,1,2", "-1e308,1,1e308"), TEST, "training values .*1e.308"),
+        (HEADER, TEST, "train.csv has no rows"),
+        (INDEXED, INDEXED, r"train.csv: column 1 .*index=False"),
+        (UNNAMED, UNNAMED, r"train.csv: column 1 .*'Unnamed: 0'"),
+        (UNNAMED.replace("Unnamed: 0", "id"), UNNAMED.replace("Unnamed: 0", "id"), "'id' counts"),
+        (TRAIN.replace("t1", "t0"), TEST, "train.csv: two columns .*'t0'"),
+        (TRAIN.replace("t1", "label"), TEST, "train.csv: two columns .*'label'"),
+        (TRAIN, TEST.replace("6", "2024-01-01"), "row 2, column 't2': '2024-01-01'"),
+        (TRAIN, TEST.replace("6", "True"), "row 2, column 't2': 'True'"),
+        (TRAIN, TEST.replace("6", '"6,5"'), "row 2, column 't2': '6,5' .*decimal point"),
+        (TRAIN, TEST.replace("6", "NA"), "row 2, column 't2': 'NA'"),
+        (TRAIN, TEST.replace("6", "1e999"), "row 2, column 't2': '1e999'"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(tmp_path, own_cache, train_text, test_text, stated):
@@ -84,7 +104,8 @@ def test_what_is_wrong_with_a_file_is_named(tmp_path, own_cache, train_text, tes
 
 def test_image_folders_of_that_name_come_first(tmp_path):
     write_folder(write(tmp_path / "pets"))  # a table of file names often lies beside such folders
-    assert load_images("pets", tmp_path).shape == (1, 5, 4)
+    with pytest.warns(UserWarning, match=r"test.csv, train.csv not read"):
+        assert load_images("pets", tmp_path).shape == (1, 5, 4)
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -193,3 +214,48 @@ def test_the_length_of_training_follows_the_rule_of_the_experiment(name, windows
         settings = run.training()
         assert settings.epochs * math.ceil(windows / settings.batch_size) == 2000
         assert settings.decay**settings.epochs == pytest.approx(0.8**10, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        (TRAIN + "\n,,,\nup,1,1,1\n", TEST, "2 empty rows were left out of train.csv"),
+        (TRAIN, TEST, "1 column has one value in all .*'t2'"),
+        (TRAIN, TEST, "1 test window has values beyond .* from -2 to 2 "),
+    ],
+    ids=["empty rows", "constant column", "beyond"],
+)
+@pytest.mark.filterwarnings("default:.*values beyond those:UserWarning")
+def test_what_is_left_out_or_odd_is_said_each_time(tmp_path, train, test, said):
+    folder = write(tmp_path / "a", train, test)
+    for _ in range(2):  # the second time from the cache
+        with pytest.warns(UserWarning, match=f"dataset='series': .*{said}"):
+            load_images("series", folder)
+
+
+def test_a_row_is_named_as_it_stands_in_the_file(tmp_path):
+    write(tmp_path / "a", TRAIN + "\nup,1,x,2\n")
+    with pytest.raises(ValueError, match="row 5, column 't1': 'x'"):
+        load_images("a", tmp_path)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda text: b"PK\x03\x04\x14\xff" + text])
+def test_what_is_no_text_is_refused(tmp_path, pack):
+    folder = write(tmp_path / "a")
+    (folder / "train.csv").write_bytes(pack(TRAIN.encode()))
+    with pytest.raises(ValueError, match=f"{folder}/train.csv is not text .*CSV"):
+        load_images("a", tmp_path)
+
+
+def test_a_file_of_another_name_is_seen(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "train.csv.gz").touch()
+    with pytest.raises(FileNotFoundError, match=r"there is train.csv.gz"):
+        load_images("a", tmp_path)
+
+
+def test_names_may_stand_in_quotes_with_spaces_and_a_byte_order_mark(tmp_path):
+    plain = load_images("series", write(tmp_path / "plain"))
+    quoted = TRAIN.replace("label,", '"label" , ').replace("up", ' "up" ').replace("4", '"4"')
+    folder = write(tmp_path / "quoted", "\ufeff" + quoted)
+    assert load_images("series", folder).fingerprint == plain.fingerprint

@@ -106,7 +106,7 @@ def test_other_images_are_refused(few_digits, tmp_path):
 
 
 def test_files_of_other_data_are_not_taken_for_theirs(few_digits, runs, tmp_path):
-    other = replace(few_digits, fingerprint="0" * 64)
+    other = replace(few_digits, train=few_digits.test)
     execute(runs[6], few_digits).save(tmp_path)
     with pytest.raises(ValueError, match="images='digits'") as of_record:
         analysis_of(runs[6], other, tmp_path)

@@ -167,7 +167,7 @@ class Tells(nn.Module):
 @pytest.mark.filterwarnings("ignore")
 def test_training_compiles_full_batches_alone_and_only_when_asked_to(compiler):
     split = Split(torch.zeros(20, 1, 2, 2), torch.zeros(20, dtype=torch.int64))
-    images = Images("black", split, split, ("0",), "")
+    images = Images("black", split, split, ("0",))
     config = TrainingConfig(epochs=1, batch_size=8)  # two full batches, and four images
 
     def losses(**options):

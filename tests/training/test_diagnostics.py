@@ -76,7 +76,7 @@ def test_a_refined_model_trains_on(few_digits: Images):
 
 def test_pictures_are_taken_in_the_precision_of_the_model():
     split = Split(torch.rand(6, 1, 4, 4, dtype=torch.float64), torch.tensor([0, 1] * 3))
-    images = Images("doubles", split, split, ("a", "b"), "")
+    images = Images("doubles", split, split, ("a", "b"))
     arrays = picture_arrays(build_model("kan", (1, 4, 4), 2).double(), images)
     assert {array.dtype.name for name, array in arrays.items() if name != "edge_inputs"} == {
         "float64"

@@ -67,7 +67,6 @@ def test_sound_and_leaky_neighbours_differ_as_worked_out():
         Split(places, labels(1, 1, 1, 0, 0, 0)),
         Split(places, labels(0, 1, 0, 1, 0, 1)),
         ("zero", "one"),
-        "",
     )
     result: Any = evaluate(PlusOne(), images)
     assert result["test_mse"] == pytest.approx(1.0)
@@ -86,7 +85,7 @@ def test_the_code_and_the_reconstruction_are_scored_each_for_itself():
             return super().decode(codes * 0)
 
     split = Split(torch.cat([TRAIN, TRAIN + 0.1]).view(-1, 1, 1, 1), TRAIN_LABELS.repeat(2))
-    result: Any = evaluate(Forgetful(), Images("made up", split, split, ("zero", "one"), ""))
+    result: Any = evaluate(Forgetful(), Images("made up", split, split, ("zero", "one")))
     assert result["leaky_knn_code"].accuracy == 1.0
     assert result["leaky_knn_reconstruction"].accuracy == 0.5
 

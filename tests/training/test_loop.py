@@ -27,7 +27,7 @@ from kanlib.training import (
 
 def images_of(pixels: torch.Tensor) -> Images:
     split = Split(pixels, torch.zeros(len(pixels), dtype=torch.int64))
-    return Images("made up", split, split, ("one",), "")
+    return Images("made up", split, split, ("one",))
 
 
 class Constant(nn.Module):
