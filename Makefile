@@ -13,6 +13,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(if $(C
 # Several times as fast as pip, which steps in where uv fails.
 UV_INSTALL  := $(BIN)/uv pip install --python $(BIN)/python $(if $(CI),--quiet)
 
+# Notebooks run in this environment's own kernel, whatever kernels the user has elsewhere.
+export JUPYTER_PREFER_ENV_PATH := 1
+unexport JUPYTER_PATH
+
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help setup paper findings site bench test faults lint format lock audit lab clean

@@ -44,7 +44,8 @@ LIBRARY = sorted(map(str, Path("kanlib").rglob("*.py")))
 
 # One thread a job: two small jobs side by side beat one job of two threads.
 PAPERMILL = (
-    "log={log:q}; env TQDM_DISABLE=1 OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
+    "log={log:q}; env -u JUPYTER_PATH JUPYTER_PREFER_ENV_PATH=1"  # this environment's own kernel
+    " TQDM_DISABLE=1 OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
     + "".join(f" {name}={value}" for name, value in MALLOC.items())
     + f" {PYTHON} -m papermill --no-progress-bar --log-output -k python3"
     " {input.notebook} \"${{log%.txt}}.ipynb\" -y {params.yaml:q} > \"$log\" 2>&1"

@@ -10,6 +10,9 @@ os.environ["TQDM_DISABLE"] = "1"
 # One thread: small models gain nothing from more, and lose much when tests run side by side.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("MPLBACKEND", None)
+# This environment's own kernel, whatever kernels there are elsewhere.
+os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+os.environ.pop("JUPYTER_PATH", None)
 
 
 @pytest.fixture(autouse=True, scope="session")

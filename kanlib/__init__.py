@@ -6,7 +6,7 @@ records), ``report`` (tables, figures, claims), ``interpretability``. What a pac
 names is public; nothing else is.
 """
 
-from importlib.metadata import version
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from kanlib.models import MODELS, PCA, Autoencoder, build_model, count_parameters
@@ -60,7 +60,10 @@ __all__ = [
     "regularization_loss",
     "update_grids",
 ]
-__version__ = version("kanlib")
+try:
+    __version__ = metadata.version("kanlib")
+except metadata.PackageNotFoundError:  # imported from a clone that is not installed
+    __version__ = "unknown"
 
 
 def __getattr__(name: str) -> Any:

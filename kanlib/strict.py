@@ -1,6 +1,7 @@
 """Checked values: pydantic models that refuse what does not fit, in one line a field."""
 
 import reprlib
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,6 +25,8 @@ class Checked(BaseModel):
 class Settings(Checked):
     """Values that people choose; what is wrong with them is said in one line.
 
+    Numbers may be Python's, ``Decimal``, or scalars of numpy and torch; they are kept as Python's.
+
     Raises:
         ValueError: a value is unknown, of the wrong type or out of range; names all such values.
     """
@@ -31,9 +34,17 @@ class Settings(Checked):
     # Not in Checked: what has an __init__ of its own cannot read tuples from JSON.
     def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**values)
+            super().__init__(**{name: plain(value) for name, value in values.items()})
         except ValidationError as error:
             raise ValueError(explain(error, list(type(self).model_fields))) from None
+
+
+def plain(value: Any) -> Any:
+    """A scalar of numpy or torch, or a ``Decimal``, as Python's own; anything else as it is."""
+    if isinstance(value, Decimal):
+        whole = value.is_finite() and value == value.to_integral_value()
+        return int(value) if whole else float(value)
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def explain(error: ValidationError, known: list[str]) -> str:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,17 @@ class Sines:
         return x[..., None, :] * self._frequencies(x)
 
 
+@dataclass(frozen=True)
+class Tilted(Sines):
+    """Sines with parameters of names that no basis of the library has."""
+
+    tilt: float = 0.5
+    form: str = "a"
+
+    def _angles(self, x: Tensor) -> Tensor:
+        return super()._angles(x + self.tilt)
+
+
 def linear(shape: tuple[int, int, int], bottleneck: int) -> Autoencoder:
     """A linear map to the code, and one back."""
     pixels = shape[0] * shape[1] * shape[2]
@@ -96,6 +108,7 @@ def extended() -> Iterator[None]:
     """The registries with a line more in each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BASES, "sines", Sines)
+        patch.setitem(BASES, "tilted/sines", Tilted)
         spec = ModelSpec("linear AE", linear, colour="#123456", marker="P")
         patch.setitem(MODELS, "linear", spec)
         patch.setitem(METRICS, "worst_image", worst_image)
@@ -155,6 +168,45 @@ def test_a_trained_model_with_a_new_basis_comes_back(runs: list[Run], results: P
     again = execute(run, images).model
     with torch.inference_mode():
         assert torch.equal(model(images.test.images), again(images.test.images))
+
+
+def test_a_parameter_of_a_new_name_goes_from_yaml_to_a_record_and_a_label(
+    tmp_path: Path, results: Path
+):
+    text = EXPERIMENT[: EXPERIMENT.index("  - {model: [linear")] + (
+        "  - {model: kan-pure, basis: tilted/sines, degree: 2,"
+        " basis_options: [null, {tilt: 1e-1, form: '/?'}, {tilt: 0.5}]}\n"
+    )
+    (tmp_path / "tilted.yaml").write_text(text)
+    plain, other, *_ = load_experiment(tmp_path / "tilted.yaml").runs()
+    assert plain.basis_options is None
+    assert other == Run.model_validate_json(other.model_dump_json())
+    path = execute(other, load_images("stripes")).save(tmp_path).record.path
+    assert path.parent == tmp_path / "runs/stripes/kan-pure"
+    named = "_basis=tilted%2Fsines_basis.form=%2F%3F_basis.tilt=0.1_degree=2_epochs=2"
+    assert path.stem.endswith(named)
+    model = load(path)
+    assert {m.basis for m in model.modules() if isinstance(m, KANLinear)} == {Tilted(2, 0.1, "/?")}
+    sines = load_experiment(results / "stripes.yaml").runs()
+    frame = to_frame([load_record(path), *load_records(sines, results)])
+    summary = labelled(summarise(frame, ["test_mse"]), {"dataset": "stripes", "epochs": 2})
+    assert (
+        summary["label"].tolist()[0] == "pure KAN, basis tilted/sines, degree 2, form /?, tilt 0.1"
+    )
+    tables.save(summary, tmp_path, "tilted")
+    assert "tilt 0.1" in (tmp_path / "tilted.md").read_text()
+
+
+@pytest.mark.parametrize("options", [{"tlit": 1.0}, {"tilt": [1.0]}, {"degree": 2}, "tilt"])
+def test_a_wrong_option_of_a_basis_is_named(options: Any):
+    with pytest.raises(ValueError, match=r"basis_options.*(tlit=|0.1|degree=|tilt)"):
+        Run(basis="tilted/sines", basis_options=options)
+
+
+def test_a_basis_that_cannot_be_made_without_arguments_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(BASES, "bare", Autoencoder)
+    with pytest.raises(ValueError, match="basis='bare'"):
+        Run(basis="bare")
 
 
 def test_a_record_of_what_is_not_registered_names_it(

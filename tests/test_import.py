@@ -29,4 +29,16 @@ def test_the_api_is_all_that_is_public():
         if not name.startswith("_") and not inspect.ismodule(value)
     }
     # ``load`` comes when it is asked for, as it needs more than torch.
-    assert public - {"version", "Any", "TYPE_CHECKING"} | {"load"} == set(kanlib.__all__)
+    assert public - {"Any", "TYPE_CHECKING"} | {"load"} == set(kanlib.__all__)
+
+
+def test_a_clone_that_is_not_installed_can_be_imported():
+    program = """
+import importlib.metadata, sys
+def nowhere(name): raise importlib.metadata.PackageNotFoundError(name)
+importlib.metadata.version = nowhere
+import kanlib
+print(kanlib.__version__)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("unknown", "")

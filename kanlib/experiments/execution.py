@@ -1,12 +1,14 @@
 """Run a run: the one place where a model is trained for a record."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import torch
 
 from kanlib.data.datasets import Images
 from kanlib.experiments.environment import environment
-from kanlib.experiments.record import SCHEMA, Arrays, Record, save_record
+from kanlib.experiments.record import SCHEMA, Arrays, Record, load_record, save_record
 from kanlib.experiments.run import Run
 from kanlib.experiments.weights import pack
 from kanlib.models.autoencoder import Autoencoder
@@ -32,25 +34,35 @@ class Result:
             (entries,); coverage_before and coverage_after, (KAN layers, 3); dead_units,
             (ReLU layers,).
         model: trained.
+        weights: of the model as it was measured; what becomes of it later is not saved.
     """
 
     record: Record
     arrays: Arrays
     model: Autoencoder
+    weights: bytes = field(repr=False)
 
-    def save(self, results_dir: str | Path) -> "Result":
+    def save(self, results_dir: str | Path, *, replace_old: bool = False) -> "Result":
         """Keep record, arrays and weights in files; the result's record then has its path.
 
         Args:
             results_dir: folder that holds runs/; made if missing.
+            replace_old: write over a record of this run that has other numbers.
 
         Raises:
+            FileExistsError: there is such a record.
             OSError: a file could not be written; what was there before is untouched.
+            ValueError: there is a record, and it is damaged.
         """
-        run, shape = self.record.run, self.record.shape
-        assert shape is not None  # as ``execute`` wrote it
-        weights = pack(self.model, run, shape)
-        return replace(self, record=save_record(self.record, results_dir, self.arrays, weights))
+        path = self.record.run.path(results_dir)
+        if path.exists() and not replace_old:
+            old = load_record(path)
+            if old.evaluation != self.record.evaluation:
+                raise FileExistsError(
+                    f"{path} has other numbers: delete it, save elsewhere, or pass replace_old=True"
+                )
+        record = save_record(self.record, results_dir, self.arrays, self.weights)
+        return replace(self, record=record)
 
 
 def execute(
@@ -84,6 +96,7 @@ def execute(
     made_by = environment(device)  # what is committed while the run trains is not what it runs
     model = run.build_model(images.shape).to(device)
     check_images(model, images)
+    _check_code(run, model, images)
     steps, before = StepLog(log_every), coverage_array(model, images)
     passes = passes_of(compiled)
     with fast_products(fast_cpu and device.type == "cpu") as products:
@@ -112,7 +125,18 @@ def execute(
         step_log_every=log_every,
         environment=made_by.model_copy(update={"products": products, "passes": passes}),
     )
-    return Result(record, arrays, model)
+    return Result(record, arrays, model, pack(model, run, images.shape))
+
+
+def _check_code(run: Run, model: Autoencoder, images: Images) -> None:
+    """Refuse a model whose code is not of the size that was asked for."""
+    with torch.inference_mode():
+        code = model.eval().encode(images.train.images[:1])
+    if code.shape != (1, run.bottleneck):
+        raise ValueError(
+            f"model={run.model!r} makes a code of shape {tuple(code.shape)} of one image; must be "
+            f"(1, {run.bottleneck}), as bottleneck={run.bottleneck} says"
+        )
 
 
 def _check(run: Run, images: Images) -> None:

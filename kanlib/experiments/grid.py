@@ -1,6 +1,8 @@
 """Experiments: YAML files that list runs. The Snakefile turns the runs into jobs."""
 
 import itertools
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -13,7 +15,36 @@ from kanlib.strict import explain
 # What an experiment without a notebook of its own can draw; see notebooks/04_figures.ipynb.
 FigureKind = Literal["mse", "reconstructions", "edges", "training", "confusion"]
 FIGURE_KINDS = get_args(FigureKind)
-Values = str | int | float | bool | None | list[str | int | float | bool | None]
+
+
+class _Yaml(yaml.SafeLoader):
+    """Plain words as YAML 1.2 reads them: 1e-3 is a number, and "no" a word.
+
+    A key that is there twice is an error.
+    """
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node."""
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for name, count in Counter(key.value for key in keys).items():
+            if count > 1:
+                [again, *_] = [key for key in keys if key.value == name][1:]
+                raise yaml.MarkedYAMLError(f"{name} is there twice", again.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+for _tag, _pattern, _first in (  # the plain words of the core schema
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", "[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?", list("-+0123456789.")),
+    ("float", "[-+]?[0-9]+[eE][-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
+    ("merge", "<<", ["<"]),
+):
+    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), _first)
 
 
 class Experiment(BaseModel):
@@ -40,8 +71,8 @@ class Experiment(BaseModel):
     notebook: str | None = None
     figures: tuple[FigureKind, ...] = ("mse", "reconstructions", "edges")
     also: list[str] = []
-    common: dict[str, Values] = {}
-    grid: Annotated[list[dict[str, Values]], Field(min_length=1)]
+    common: dict[str, Any] = {}
+    grid: Annotated[list[dict[str, Any]], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _names_its_reader(self) -> "Experiment":
@@ -94,13 +125,15 @@ def find_experiment(name: str, top: str | Path = ".") -> Path:
     """Where an experiment is written down.
 
     Args:
-        name: of a file in ``top``/experiments/, without .yaml; or the path of a file that ends so.
+        name: of a file in ``top``/experiments/, without .yaml; or the path of a file that ends in
+            .yaml or .yml.
         top: of the repository.
 
     Returns:
         The path, whether there is a file or not.
     """
-    return Path(name) if name.endswith(".yaml") else Path(top) / f"experiments/{name}.yaml"
+    is_path = name.endswith((".yaml", ".yml"))
+    return Path(name) if is_path else Path(top) / f"experiments/{name}.yaml"
 
 
 def load_experiment(path: str | Path) -> Experiment:
@@ -115,7 +148,10 @@ def load_experiment(path: str | Path) -> Experiment:
         there = sorted(p.stem for p in path.parent.glob("*.yaml"))
         raise FileNotFoundError(f"{path} does not exist; there are: {', '.join(there) or 'none'}")
     try:
-        experiment = Experiment(**yaml.safe_load(path.read_text()))
+        content = yaml.load(path.read_bytes(), _Yaml)  # a SafeLoader
+        if not isinstance(content, dict):
+            raise ValueError(f"the file must have the keys {', '.join(Experiment.model_fields)}")
+        experiment = Experiment.model_validate(content)
         experiment.runs()
     except ValidationError as error:
         raise ValueError(f"{path}: {explain(error, list(Experiment.model_fields))}") from None

@@ -1,5 +1,6 @@
 """The guard against misspelt notebook parameters."""
 
+import ast
 import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,6 +20,10 @@ def read_parameters(
     papermill runs a notebook with its defaults when a parameter is misspelt, and exits 0. But it
     does assign the misspelt name in the notebook, where this function finds it. And it makes a
     string of ``-p flag false``, which would count as true.
+
+    Where IPython keeps the cells that were run, only two of them are looked at: the one that
+    papermill added, and the parameters cell, in which a name is refused that is nearly a parameter.
+    What other cells make is the user's own.
 
     Args:
         namespace: ``globals()`` of the notebook, after its parameters.
@@ -40,6 +45,8 @@ def read_parameters(
     for name, value in namespace.items():
         if name in known or name in before or name[0] == "_" or not isinstance(value, _PLAIN):
             continue
+        if "In" in namespace and not _is_meant(name, namespace["In"], known):
+            continue
         near = difflib.get_close_matches(name, known, n=1)
         meant = f" (did you mean {near[0]!r}?)" if near else ""
         raise ValueError(
@@ -47,3 +54,31 @@ def read_parameters(
             f"The parameters are {', '.join(known)}."
         )
     return {name: namespace[name] for name in known}
+
+
+def _is_meant(name: str, cells: Iterable[str], known: Mapping[str, Any]) -> bool:
+    """Whether a name was given as a parameter: by papermill, or nearly one in the parameters cell.
+
+    Args:
+        name: that is no parameter.
+        cells: the source of all cells that were run.
+        known: the parameters.
+    """
+    by_papermill, by_user = set[str](), set[str]()
+    for cell in cells:
+        if cell.startswith("# Parameters\n"):  # as papermill writes it
+            by_papermill = _assigned(cell)
+        elif "read_parameters(" not in cell and known.keys() <= _assigned(cell):
+            by_user = _assigned(cell)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    return name in by_papermill or (name in by_user and bool(near))
+
+
+def _assigned(cell: str) -> set[str]:
+    """The names that a cell assigns; none where it is no plain Python."""
+    try:
+        nodes = list(ast.walk(ast.parse(cell)))
+    except SyntaxError:  # a magic
+        return set()
+    names = (node for node in nodes if isinstance(node, ast.Name))
+    return {node.id for node in names if isinstance(node.ctx, ast.Store)}

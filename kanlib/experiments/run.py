@@ -1,8 +1,10 @@
 """A run: the parameters that fix its numbers and name its record."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import torch
 from pydantic import Field, PositiveFloat, model_validator
@@ -13,7 +15,7 @@ from kanlib.nn.bases import BaseName, Basis
 from kanlib.nn.grids import GRID_EPS, GridUpdate, Refinement
 from kanlib.nn.own_grids import takes_grid
 from kanlib.nn.rational import FAMILIES, Rational
-from kanlib.strict import Settings
+from kanlib.strict import Settings, plain
 from kanlib.training.config import (
     Decay,
     LearningRate,
@@ -24,11 +26,15 @@ from kanlib.training.config import (
     preset,
 )
 
-# The parameters of bases, by the names that their classes use; which a basis has, it says itself.
-# A basis with a parameter of another name needs a field in ``Run``, and that name here.
+# The parameters of the library's bases, by the names that their classes use; which a basis has, it
+# says itself. Those of other names are in ``basis_options``.
 _BASIS_PARAMETERS = ("grid_size", "spline_order", "grid_range", "degree", "groups")
 # What says where a run stands, beside what it is.
 PLACE = ("dataset", "bottleneck", "seed")
+# File systems take names of 255 bytes; the longest ending, .safetensors, has 12.
+_LONGEST_STEM = 200
+# It names a folder of records.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class Run(Settings):
@@ -58,6 +64,8 @@ class Run(Settings):
         grid_range: the grid is on [-grid_range, grid_range].
         degree: highest degree of polynomials, or frequency.
         groups: of inputs that share a rational function.
+        basis_options: parameters of other names that a basis of one's own has; a mapping of names
+            to strings or numbers, kept as pairs without those that are the basis's defaults.
         base: "silu", "identity" or "zero", the function beside those of the basis.
         init_noise: amplitude of the learned functions' initial noise, >= 0.
         refine: "finer" or "longer" grid after half of the epochs (``kanlib.nn.refine_model``).
@@ -69,8 +77,8 @@ class Run(Settings):
             meaning for this model or basis.
     """
 
-    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "digits"
-    model: str = "kan"
+    dataset: Name = "digits"
+    model: Name = "kan"
     bottleneck: Positive = 8
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     preset: PresetName = "paper"
@@ -90,6 +98,7 @@ class Run(Settings):
     grid_range: Annotated[PositiveFloat | None, Field(title="grid up to")] = None
     degree: int | None = None
     groups: int | None = None
+    basis_options: tuple[tuple[str, bool | int | float | str], ...] | None = None
     base: Annotated[BaseName, Field(title="base function")] = "silu"
     init_noise: Annotated[float, Field(ge=0, title="initial noise")] = 0.1
     refine: Annotated[Refinement | None, Field(title="refined grid")] = None
@@ -108,9 +117,9 @@ class Run(Settings):
         for key in _BASIS_PARAMETERS:
             if values.get(key) is not None and key not in own:
                 raise ValueError(f"{key}={values[key]!r} has no meaning for basis={name!r}")
-        return own | {
-            key: value for key, value in values.items() if value is not None or key not in own
-        }
+        given = {key: value for key, value in values.items() if value is not None or key not in own}
+        given["basis_options"] = _own_options(name, values.get("basis_options"))
+        return own | given
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Run":
@@ -153,10 +162,19 @@ class Run(Settings):
             )
 
     def path(self, results_dir: str | Path) -> Path:
-        """Where the record of this run lies: results_dir/runs/<dataset>/<model>/<...>.json."""
+        """Where the record of this run lies: results_dir/runs/<dataset>/<model>/<...>.json.
+
+        The name says what is not the default. Of a long one the end is a hash of the whole.
+        """
         stem = f"bottleneck={self.bottleneck:04d}_preset={self.preset}_seed={self.seed:02d}"
-        for name, value in sorted(self.changes().items()):
-            stem += f"_{name}={str(value).lower()}"
+        changes = self.changes()
+        for name, value in changes.pop("basis_options", ()):
+            changes[f"basis.{name}"] = value
+        for name, value in sorted(changes.items()):
+            text = value if isinstance(value, str) else str(value).lower()
+            stem += f"_{quote(name)}={quote(text, safe='+')}"
+        if len(stem) > _LONGEST_STEM:
+            stem = f"{stem[: _LONGEST_STEM - 17]}_{hashlib.sha256(stem.encode()).hexdigest()[:16]}"
         return Path(results_dir) / "runs" / self.dataset / self.model / f"{stem}.json"
 
     def changes(self) -> dict[str, Any]:
@@ -176,7 +194,7 @@ class Run(Settings):
         names += ("base", "init_noise")
         changed = self.changes()
         options = {name: changed[name] for name in names if name in changed}
-        if changed.keys() & {"basis", *_BASIS_PARAMETERS}:
+        if changed.keys() & {"basis", "basis_options", *_BASIS_PARAMETERS}:
             options["basis"] = self._basis()
         return options
 
@@ -185,20 +203,58 @@ class Run(Settings):
         own = {name: getattr(self, name) for name in _defaults(self.basis)}
         if "grid_range" in own:
             own["grid_range"] = (-own["grid_range"], own["grid_range"])
-        return FAMILIES[self.basis](**own)
+        try:
+            return FAMILIES[self.basis](**own, **dict(self.basis_options or ()))
+        except TypeError as error:
+            raise ValueError(f"basis={self.basis!r}: {error}") from error
+
+
+def _parameters(basis: str) -> dict[str, Any]:
+    """The parameters of a basis, as its class has them, and their defaults.
+
+    Raises:
+        ValueError: its class is no dataclass whose fields all have defaults.
+    """
+    try:
+        made: Any = FAMILIES[basis]()
+        return {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
+    except TypeError as error:
+        raise ValueError(
+            f"basis={basis!r}: {FAMILIES[basis]!r} must be a dataclass, each field with a default: "
+            f"{error}"
+        ) from error
 
 
 def _defaults(basis: str) -> dict[str, Any]:
-    """The parameters of a basis, as a run has them, and their defaults.
+    """Those that are parameters of a run.
 
     Raises:
         ValueError: a run cannot have them.
     """
-    plain: Any = FAMILIES[basis]()
-    own = {field.name: getattr(plain, field.name) for field in dataclasses.fields(plain)}
+    own = {name: value for name, value in _parameters(basis).items() if name in _BASIS_PARAMETERS}
     if "grid_range" in own:
         low, high = own["grid_range"]
         if low != -high:
             raise ValueError(f"basis={basis!r}: grid_range={low, high} must be symmetric about 0")
         own["grid_range"] = high
     return own
+
+
+def _own_options(basis: str, given: Any) -> tuple[tuple[str, Any], ...] | None:
+    """The others, as pairs in the order of their names, without defaults; None: there are none.
+
+    Raises:
+        ValueError: the basis has no such parameter.
+    """
+    try:
+        options = {name: plain(value) for name, value in dict(given or ()).items()}
+    except (TypeError, ValueError):
+        raise ValueError(f"basis_options={given!r} must map names to values") from None
+    known = {n: v for n, v in _parameters(basis).items() if n not in _BASIS_PARAMETERS}
+    for name, value in options.items():
+        if name not in known:
+            raise ValueError(
+                f"basis_options: {name}={value!r} is no such option of basis={basis!r}; "
+                f"it has {', '.join(known) or 'none'}"
+            )
+    return tuple(sorted((n, v) for n, v in options.items() if v != known[n])) or None

@@ -87,6 +87,8 @@ def setting(name: str, value: Any) -> str:
     """A parameter of a run and its value in words: "hidden width 32", "no separate scale"."""
     if (name, value) in PHRASES:
         return PHRASES[name, value]
+    if name == "basis_options":
+        return ", ".join(setting(*option) for option in value)
     if isinstance(value, bool):
         return words(name) if value else f"no {words(name)}"
     return f"{words(name)} {value}"

@@ -131,14 +131,18 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         deviation as <metric>_sd (NaN for one seed).
 
     Raises:
-        ValueError: there are no rows, or a parameter or metric is no column.
+        ValueError: there are no rows, a parameter or metric is no column, or a configuration has a
+            seed twice.
     """
-    missing = [name for name in (*CONFIGURATION, *metrics) if name not in frame]
+    missing = [name for name in (*CONFIGURATION, "seed", *metrics) if name not in frame]
     if missing or frame.empty:
         raise ValueError(
             f"frame has {len(frame)} rows and lacks the columns {missing}; its columns are "
             f"{list(frame)}"
         )
+    if frame.duplicated(own := [*CONFIGURATION, "seed"]).any():
+        twice = frame.loc[frame.duplicated(own), ["model", "bottleneck", "seed"]]
+        raise ValueError(f"frame has a seed twice: {twice.iloc[0].to_dict()}; must have each once")
     groups: Any = frame.groupby(CONFIGURATION, dropna=False, sort=False)
     table = pd.DataFrame({"seeds": groups.size()})
     for metric in metrics:

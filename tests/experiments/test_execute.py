@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from kanlib import MODELS
 from kanlib.data import Images, Split
 from kanlib.experiments import Run, execute, load, load_arrays, load_record
+from kanlib.models.registry import ModelSpec
 from kanlib.training import METRICS, evaluate, reconstruction_error
 
 RUNS = [
@@ -122,6 +124,38 @@ def test_what_is_saved_is_the_record_its_arrays_and_its_weights(
     state = load(result.record).state_dict()
     for name, tensor in result.model.state_dict().items():
         assert torch.equal(tensor, state[name]), name
+
+
+def test_what_is_saved_is_the_model_that_was_measured(few_digits: Images, tmp_path: Path):
+    result = execute(Run(model="pca", bottleneck=3), few_digits)
+    with torch.no_grad():
+        result.model.get_parameter("mean").add_(1)
+    saved = load(result.save(tmp_path).record)
+    error = reconstruction_error(saved, few_digits.test.images)
+    assert error == result.record.evaluation["test_mse"]
+
+
+def test_a_record_with_other_numbers_is_replaced_only_when_asked(few_digits: Images, tmp_path):
+    run = Run(model="pca", bottleneck=3)
+    first = execute(run, few_digits).save(tmp_path)
+    execute(run, few_digits).save(tmp_path)  # the same numbers
+    half = Split(few_digits.train.images[:96], few_digits.train.labels[:96])
+    other = execute(run, replace(few_digits, train=half))
+    with pytest.raises(FileExistsError, match="replace_old") as caught:
+        other.save(tmp_path)
+    assert str(first.record.path) in str(caught.value)
+    assert load_record(first.record.path).evaluation == first.record.evaluation
+    other.save(tmp_path, replace_old=True)
+    assert load_record(first.record.path).evaluation == other.record.evaluation
+
+
+def test_a_model_with_a_code_of_another_size_is_refused(few_digits: Images, monkeypatch):
+    def wide(shape: tuple[int, int, int], bottleneck: int):
+        return MODELS["mlp"].build(shape, bottleneck + 1)
+
+    monkeypatch.setitem(MODELS, "wide", ModelSpec("wide", wide))
+    with pytest.raises(ValueError, match=r"model='wide'.*\(1, 9\).*bottleneck=8"):
+        execute(Run(model="wide", epochs=10**6), few_digits)
 
 
 def test_a_split_with_fewer_images_than_neighbours_is_refused_before_training(few_digits: Images):

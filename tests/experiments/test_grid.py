@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kanlib.experiments import Run, load_experiment, read_parameters
+from kanlib.experiments import Run, find_experiment, load_experiment, read_parameters
 
 
 @pytest.fixture
@@ -79,6 +79,22 @@ def test_a_heading_names_the_seeds_of_all_runs(experiment, entries, named):
 
 
 @pytest.mark.parametrize(
+    ("text", "number"),
+    [("1e-3", 1e-3), ("1E-3", 1e-3), ("+1.5e-1", 0.15), (".5", 0.5), ("5.", 5.0), ("1", 1.0)],
+)
+def test_a_number_is_read_as_people_write_it(experiment, text, number):
+    (run,) = load_experiment(experiment(grid(f"{{learning_rate: {text}}}"))).runs()
+    assert run.learning_rate == number
+
+
+def test_a_file_may_have_anchors_a_byte_order_mark_and_the_other_ending(experiment):
+    text = "title: Ä\nabout: a\ncommon: &c {epochs: 3}\ngrid: [{<<: *c, seed: 1}]"
+    path = experiment(text).rename(experiment(text).with_suffix(".yml"))
+    path.write_bytes(text.encode("utf-8-sig"))
+    assert load_experiment(find_experiment(str(path))).runs() == [Run(seed=1, epochs=3)]
+
+
+@pytest.mark.parametrize(
     ("text", "named"),
     [
         ("titel: x\nabout: y\ngrid: []", "titel='x'"),
@@ -87,15 +103,22 @@ def test_a_heading_names_the_seeds_of_all_runs(experiment, entries, named):
         (grid("{bottlneck: 9}"), "bottlneck=9"),
         (grid("{}", common="{sed: 9}"), "sed=9"),
         (grid("{bottleneck: [9, 0]}"), "bottleneck=0"),
-        (grid("{learning_rate: 1e-3}"), "learning_rate='1e-3'"),  # YAML 1.1: a string
-        (grid("{seed: yes}"), "seed=True"),
+        (grid("{seed: yes}"), "seed='yes'"),
+        (grid("{match_parameters: no, model: mlp}"), "match_parameters='no'"),
+        (grid("{epochs: 010}"), "epochs='010'"),  # 8 in YAML 1.1, 10 in YAML 1.2
+        (grid("{learning_rate: .nan}"), "learning_rate=nan"),
+        (grid("{model: kan, seed: 1, model: pca}"), "model is there twice.*line 4"),
+        (grid("{}", common="{seed: 1, 'seed': 2}"), "seed is there twice"),
+        ("title: x\nabout: y\ntitle: z\ngrid: [{}]", "title is there twice"),
         (grid("{seed: []}"), r"seed=\[\]"),
         (grid("{model: [kan, mlp], basis: chebyshev}"), "basis=Chebyshev.*model='mlp'"),
         (grid("{dataset: [digits, mnist]}"), r"dataset=\['digits', 'mnist'\]"),
-        (grid("{seed: {a: 1}}"), "grid.0.seed"),
+        (grid("{seed: {a: 1}}"), "seed={'a': 1}"),
+        (grid("{seed: [[1]]}"), r"seed=\[1\]"),
         (grid("kan"), "grid.0="),
         ("title: {x", "line 1"),
-        ("- title", ""),
+        ("- title", "title, about"),
+        ("", "title, about"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named_and_so_is_the_file(experiment, text, named):
@@ -118,7 +141,7 @@ KNOWN = {"bottleneck": int, "seed": int, "device": str | None}
 
 def notebook() -> tuple[dict, set[str]]:
     """The namespace of a notebook after its parameters, and the names there were before."""
-    before = {"__name__": "__main__", "In": [], "helper": len}
+    before = {"__name__": "__main__", "helper": len}
     return before | {"bottleneck": 9, "seed": 0, "device": None}, set(before)
 
 
@@ -146,6 +169,39 @@ def test_private_names_and_what_papermill_cannot_pass_are_no_parameters():
     namespace, before = notebook()
     namespace |= {"_": 5, "_dh": [], "math": math, "run": Run(), "images": {}, "path": Path()}
     assert read_parameters(namespace, before, KNOWN)["bottleneck"] == 9
+
+
+PARAMETERS = "bottleneck = 9\nseed = 0\ndevice = None"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["folder = 'own'", PARAMETERS],
+        [PARAMETERS, "folder = 'own'"],
+        [PARAMETERS + "\nfolder = 'own'"],
+        ["# Parameters\nfolder = 'once'", PARAMETERS, "# Parameters\nseed = 0", "%time 1"],
+    ],
+)
+def test_variables_of_ones_own_are_no_parameters(cells):
+    namespace, before = notebook()
+    namespace |= {"folder": "own", "seeds": [0, 1], "In": ["", *cells, "read_parameters(x)"]}
+    assert read_parameters(namespace, before, KNOWN)["bottleneck"] == 9
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [PARAMETERS, "# Parameters\nfolder = 5"],
+        [PARAMETERS + "\nbotleneck = 5"],
+    ],
+)
+def test_what_papermill_adds_or_is_nearly_a_parameter_is_refused_in_ipython(cells):
+    namespace, before = notebook()
+    name = cells[-1].split("\n")[-1].split()[0]
+    namespace |= {name: 5, "In": ["", *cells, "read_parameters(x)"]}
+    with pytest.raises(ValueError, match=f"{name}=5 is not a parameter"):
+        read_parameters(namespace, before, KNOWN)
 
 
 def test_a_cell_may_be_run_again_in_the_same_notebook():

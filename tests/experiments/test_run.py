@@ -1,6 +1,7 @@
 """A run is named by its parameters, and refuses what it does not know."""
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,11 @@ from kanlib.training import TrainingConfig
         ({"bottleneck": 0}, "bottleneck=0"),
         ({"bottleneck": 9.0}, r"bottleneck=9\.0"),
         ({"bottleneck": True}, "bottleneck=True"),
+        ({"bottleneck": np.float64(9)}, r"bottleneck=9\.0"),
+        ({"bottleneck": Decimal("1.5")}, r"bottleneck=1\.5"),
+        ({"bottleneck": Decimal("Infinity")}, "bottleneck=inf"),
+        ({"learning_rate": np.True_}, "learning_rate=True"),
+        ({"match_parameters": 1, "model": "mlp"}, "match_parameters=1"),
         ({"seed": 2**31}, "seed=2147483648"),
         ({"hidden": 0}, "hidden=0"),
         ({"separate_scale": "false"}, "separate_scale='false'"),
@@ -44,6 +50,11 @@ from kanlib.training import TrainingConfig
         ({"decay": 1.5}, r"decay=1\.5"),
         ({"dataset": "../mnist"}, r"dataset='\.\./mnist'"),
         ({"dataset": ".."}, r"dataset='\.\.'"),
+        ({"dataset": "my pictures"}, "dataset='my pictures'"),
+        ({"dataset": "a" * 101}, "dataset='aaa"),
+        ({"basis_options": {"width": 1}}, "width=1.*'bspline'"),
+        ({"basis_options": {"grid_size": 5}}, "grid_size=5.*'bspline'"),
+        ({"basis_options": 5}, "basis_options=5"),
         ({"dataset": "mnist\n"}, r"dataset='mnist\\n'"),
         ({"basis": "bsplines"}, "basis='bsplines'"),
         ({"basis": []}, r"basis=\[\]"),
@@ -80,6 +91,40 @@ def test_a_parameter_without_meaning_or_out_of_range_is_named(parameters, named)
         Run(**parameters)
 
 
+NINE = [np.int64(9), np.uint8(9), np.array(9), torch.tensor(9), Decimal(9), Decimal("9.0")]
+
+
+@pytest.mark.parametrize("nine", NINE, ids=repr)
+def test_a_number_may_be_of_any_type_that_people_hold(nine: Any):
+    run = Run(bottleneck=nine, grid_size=nine, learning_rate=nine, init_noise=nine)
+    assert run == Run(bottleneck=9, grid_size=9, learning_rate=9.0, init_noise=9.0)
+    assert type(run.bottleneck) is type(run.grid_size) is int
+    assert type(run.learning_rate) is float
+    yes: Any = np.True_
+    assert Run(model="mlp", match_parameters=yes).match_parameters is True
+    rate: Any = Decimal("0.001")
+    assert Run(learning_rate=rate) == Run(learning_rate=1e-3)
+
+
+def test_a_long_name_ends_in_a_hash_and_tells_runs_apart():
+    settings: dict[str, Any] = {
+        name: 1.2345678901234567e-300 for name in ("learning_rate", "weight_decay")
+    }
+    settings |= {name: 0.12345678901234567 for name in ("decay", "grid_range", "init_noise")}
+    whole: dict[str, Any] = {
+        "grid_size": 10**15,
+        "epochs": 10**15,
+        "batch_size": 10**15,
+        "base": "identity",
+    }
+    both: list[dict[str, Any]] = [{"output": "tanh"}, {"output": "linear"}]
+    runs = [Run(**settings | whole | output) for output in both]
+    names = [run.path("r").name for run in runs]
+    assert len(set(names)) == 2
+    assert all(len(name) < 230 and name.startswith("bottleneck=0008_") for name in names)
+    assert [len(run.path("r").parts) for run in runs] == [5, 5]
+
+
 def test_a_run_is_a_value():
     run = Run(seed=3)
     assert run == Run(seed=3)
@@ -114,6 +159,7 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "grid_range": st.none() | st.floats(min_value=1e-300, max_value=1e300),
     "degree": st.none() | st.integers(1, 10**6),
     "groups": st.none() | st.integers(1, 10**6),
+    "basis_options": st.none(),  # no basis of the library has any
     "base": st.sampled_from(["silu", "identity", "zero"]),
     "init_noise": st.floats(min_value=0, max_value=1e300),
     "refine": st.sampled_from([None, "finer", "longer"]),

@@ -29,6 +29,7 @@ CASES = [
     ("grid_range", 0.0, ValueError),
     ("degree", 3, ValueError),  # B-splines have an order
     ("groups", 8, ValueError),  # B-splines are shared by none
+    ("basis_options", 5, ValueError),
     ("base", "relu", ValueError),
     ("init_noise", -0.1, ValueError),
     ("refine", "shorter", ValueError),

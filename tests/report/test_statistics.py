@@ -137,3 +137,9 @@ def test_the_median_run_of_each_label_is_found():
     )
     found = median_runs(frame, "x")
     assert found["label"].tolist() == ["b", "a"] and found.index.tolist() == [12, 14]
+
+
+def test_a_seed_that_is_there_twice_is_not_counted_twice():
+    twice = frame(Run(seed=1), Run(seed=1), mse=[1.0, 2.0])
+    with pytest.raises(ValueError, match="'seed': 1"):
+        summarise(twice, ["mse"])
