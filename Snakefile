@@ -58,7 +58,8 @@ PAPERMILL = (
 
 def run_parameters(wildcards, output):
     """The YAML that papermill passes to the training notebook."""
-    settings = RUNS[output.record].model_dump()
+    # Only what is set: a parameter that is new must not make old runs again.
+    settings = RUNS[output.record].model_dump(exclude_defaults=True)
     settings |= {"results_dir": RESULTS, "fast_cpu": FAST_CPU, "compiled": COMPILED}
     # JSON is YAML, but for floats: YAML takes 1e-05 for a word, and 1.0e-05 for a number.
     return re.sub(r": (\d+)e([-+])", r": \1.0e\2", json.dumps(settings))
