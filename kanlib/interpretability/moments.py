@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kanlib.nn.activation import SplineActivation
 from kanlib.nn.features import edge_features
 from kanlib.nn.hooks import See, watch
 from kanlib.nn.linear import KANLinear
+from kanlib.nn.shared import SharedFunctions
 from kanlib.training.evaluation import batches
 
 # Modules that act on each number by itself; another kind of activation is one name more.
-ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.SiLU, nn.Tanh, SplineActivation)
+ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.SiLU, nn.Tanh, SharedFunctions)
 LARGEST = 3  # degree D of the polynomials that moments are kept for
 _BATCH = 512  # images at a time
 _RANK = 1e-10  # directions with less of the data's weight than that are none

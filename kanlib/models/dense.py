@@ -15,10 +15,10 @@ from typing import Any, TypedDict, Unpack
 from torch import nn
 
 from kanlib.models.autoencoder import Autoencoder, Shape, check_bottleneck
-from kanlib.nn.activation import SplineActivation
 from kanlib.nn.bases import Basis, BSpline
 from kanlib.nn.linear import KANLinear
 from kanlib.nn.rational import Rational, RationalActivation, RationalLinear
+from kanlib.nn.shared import SharedFunctions
 
 _SPLINES = BSpline()
 
@@ -112,7 +112,7 @@ def mlp(
         shape: (C, H, W) of the images.
         bottleneck: size of the code, 1 to C H W.
         hidden: width of the hidden layers; the bottleneck's, as in ``kan`` (None).
-        activation: width -> activation of a hidden layer. With ``SplineActivation``
+        activation: width -> activation of a hidden layer. With ``SharedFunctions``
             the nodes carry what the edges of a KAN carry.
     """
     return _mirrored(shape, bottleneck, hidden, nn.Linear, activation)
@@ -130,7 +130,7 @@ def spline_mlp(
         shape: (C, H, W) of the images.
         bottleneck: size of the code, 1 to C H W.
         hidden: width of the hidden layers; the bottleneck's (None).
-        options: basis (or ``Rational``), base and init_noise of ``SplineActivation``.
+        options: basis (or ``Rational``), base and init_noise of ``SharedFunctions``.
     """
     return mlp(shape, bottleneck, hidden, lambda width: _on_nodes(width, **options))
 
@@ -152,7 +152,7 @@ def _on_nodes(width: int, *, basis: Basis | Rational = _SPLINES, **options: Any)
     """Functions of the basis on nodes."""
     if isinstance(basis, Rational):
         return RationalActivation(width, basis.groups)
-    return SplineActivation(width, basis=basis, **options)
+    return SharedFunctions(width, basis=basis, **options)
 
 
 def _mirrored(

@@ -1,6 +1,5 @@
 """Learned functions, and layers made of them. Imports torch alone."""
 
-from kanlib.nn.activation import SplineActivation
 from kanlib.nn.bases import (
     BASES,
     Basis,
@@ -18,6 +17,7 @@ from kanlib.nn.linear import KAN, KANLinear
 from kanlib.nn.own_grids import OwnKnots, OwnRange
 from kanlib.nn.rational import FAMILIES, Rational, RationalActivation, RationalLinear
 from kanlib.nn.regularization import regularization_loss
+from kanlib.nn.shared import SharedFunctions, SharedLinear
 
 __all__ = [
     "BASES",
@@ -41,7 +41,8 @@ __all__ = [
     "RationalActivation",
     "RationalLinear",
     "Refinement",
-    "SplineActivation",
+    "SharedFunctions",
+    "SharedLinear",
     "coverage",
     "from_efficient_kan",
     "refine",

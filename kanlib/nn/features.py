@@ -73,9 +73,14 @@ def _exact(x: Tensor) -> Tensor:
 
 
 def _row_blocks(x: Tensor, basis: Basis) -> list[slice]:
-    """Slices of the rows of ``x`` (N, I): small enough for a core's cache; one on other devices."""
+    """Slices of the rows of ``x`` (N, I): small enough for a core's cache.
+
+    There is one on other devices, and in compiled code, which needs no blocks.
+    """
     rows, inputs = x.shape
-    step = max(1, _SCRATCH // (basis.size * inputs)) if x.device.type == "cpu" else max(1, rows)
+    if torch.compiler.is_compiling() or x.device.type != "cpu":
+        return [slice(0, rows)]
+    step = max(1, _SCRATCH // (basis.size * inputs))
     return [slice(start, min(start + step, rows)) for start in range(0, max(rows, 1), step)]
 
 
@@ -131,6 +136,61 @@ class EdgeFeatures(torch.autograd.Function):
         with torch.no_grad():
             grad = _input_gradient(grads[0], x, ctx.basis, ctx.base)
         return _once(grad, grads[0], x), None, None
+
+
+class SharedSums(torch.autograd.Function):
+    """R weighted sums of the features of each input, with gradients in closed form.
+
+    It keeps no features, and a compiler makes one loop of each pass.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, basis: Basis, base: str) -> Tensor:
+        """X (N, I) and weight (1 + M, R, I) -> (N, R, I)."""
+        ctx.basis, ctx.base = basis, base
+        ctx.save_for_backward(x, weight)
+        of_base = BASE_FUNCTIONS[base][0](x).unsqueeze(1) * weight[0]
+        return of_base + torch.cat(
+            [_sums(x[block], weight[1:], basis) for block in _row_blocks(x, basis)]
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The gradients of x and the weight. To differentiate them again is an error."""
+        x, weight = ctx.saved_tensors
+        with torch.no_grad():
+            grad = grads[0].to(x.dtype)
+            blocks = _row_blocks(x, ctx.basis)
+            of_base, slope = BASE_FUNCTIONS[ctx.base]
+            parts = [_sum_slopes(x[b], grad[b], weight[1:], ctx.basis) for b in blocks]
+            of_x = slope((grad * weight[0]).sum(1), x) + torch.cat(parts)
+            of_first = (grad * of_base(x).unsqueeze(1)).sum(0, keepdim=True)
+            parts = [_coefficient_gradient(x[b], grad[b], ctx.basis) for b in blocks]
+            of_weight = torch.cat([of_first, torch.stack(parts).sum(0).to(weight.dtype)])
+        return *(_once(found, *grads, x, weight) for found in (of_x, of_weight)), None, None
+
+
+# A compiler must see sums over functions or rows, not tensors (N, M, R, I): so one r at a time.
+
+
+def _sums(x: Tensor, coefficients: Tensor, basis: Basis) -> Tensor:
+    """sum_m c_mri B_m(x_i): (N, I) and (M, R, I) -> (N, R, I)."""
+    values = basis.values(_exact(x))
+    sums = [(values * c).sum(1) for c in coefficients.unbind(1)]
+    return torch.stack(sums, 1).to(x.dtype)
+
+
+def _sum_slopes(x: Tensor, grad: Tensor, coefficients: Tensor, basis: Basis) -> Tensor:
+    """The splines' part of the gradient of x, from that of the sums (N, R, I): (N, I)."""
+    slopes, parts = basis.slopes(_exact(x)), coefficients.unbind(1)
+    sums = [(slopes * c).sum(1) * g for c, g in zip(parts, grad.unbind(1), strict=True)]
+    return torch.stack(sums).sum(0).to(x.dtype)
+
+
+def _coefficient_gradient(x: Tensor, grad: Tensor, basis: Basis) -> Tensor:
+    """The gradient of the coefficients: (M, R, I)."""
+    values = basis.values(_exact(x))
+    return torch.stack([(values * g.unsqueeze(1)).sum(0) for g in grad.unbind(1)], 1)
 
 
 class ScaledProduct(torch.autograd.Function):
@@ -209,8 +269,6 @@ def _once(found: Tensor | None, *sources: Tensor) -> Tensor | None:
 
 def _input_gradient(grad: Tensor, x: Tensor, basis: Basis, base: str) -> Tensor:
     """The gradient of x from that of its features: (N, 1 + M, I) -> (N, I)."""
-    if torch.compiler.is_compiling():
-        return _chain_rule(grad, x, basis, base)
     blocks = _row_blocks(x, basis)
     return torch.cat([_chain_rule(grad[block], x[block], basis, base) for block in blocks])
 

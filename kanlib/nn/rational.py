@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kanlib.nn.bases import BASES, check_sizes
 from kanlib.nn.features import as_weight
+from kanlib.nn.shared import FunctionsLinear
 
 # SiLU is x / 2 (1 + tanh(x / 2)). With the Pade approximant u (105 + 10 u^2) / (105 + 45 u^2 + u^4)
 # of tanh(u) it is rational of the degrees 5 and 4. On [-3, 3] it is off by less than 0.0002.
@@ -125,7 +126,7 @@ class RationalActivation(nn.Module):
         return f"{len(self.group)}, groups={len(self.denominator)}"
 
 
-class RationalLinear(nn.Module):
+class RationalLinear(FunctionsLinear):
     """The layer of GR-KAN: rational functions of the inputs, then a dense product.
 
     y_o = b_o + sum_i w_oi F_g(i)(x_i), with F as in ``RationalActivation`` (Yang & Wang, arXiv
@@ -159,12 +160,10 @@ class RationalLinear(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
+        kind: dict[str, Any] = {"device": device, "dtype": dtype}
         check_sizes("RationalLinear", in_features=in_features, out_features=out_features)
-        self.in_features = in_features
-        self.out_features = out_features
-        self.functions = RationalActivation(in_features, groups, device=device, dtype=dtype)
-        self.linear = nn.Linear(in_features, out_features, device=device, dtype=dtype)
+        functions = RationalActivation(in_features, groups, **kind)
+        super().__init__(in_features, functions, nn.Linear(in_features, out_features, **kind))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -172,34 +171,3 @@ class RationalLinear(nn.Module):
         self.functions.reset_parameters()
         nn.init.normal_(self.linear.weight, std=math.sqrt(_GAIN / self.in_features))
         nn.init.zeros_(self.linear.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., I) -> (..., O), in the dtype of the parameters or, under autocast, in its dtype.
-
-        Raises:
-            ValueError: the last axis of ``x`` does not have ``in_features`` elements.
-            TypeError: ``x`` has another dtype than the parameters.
-        """
-        return self.linear(self.functions(x))
-
-    def edge_functions(self, x: Tensor, outputs: slice = slice(None)) -> Tensor:
-        """The functions w_oi F_g(i)(x_i), one for each edge.
-
-        Args:
-            x: (P, I), or (P, 1) for the same points on every edge; in the dtype of the layer.
-            outputs: which of the O outputs. All of them take P x O x I numbers.
-
-        Returns:
-            (P, O, I). Its sum over the last axis, and the bias, are ``forward(x)``.
-
-        Raises:
-            ValueError: ``x`` has another shape.
-            TypeError: ``x`` has another dtype.
-        """
-        if x.ndim != 2 or x.shape[1] not in (1, self.in_features):
-            raise ValueError(
-                f"RationalLinear: x of shape {tuple(x.shape)} must be (P, {self.in_features}) or "
-                "(P, 1)"
-            )
-        x = x.expand(-1, self.in_features)
-        return self.functions(x).unsqueeze(-2) * self.linear.weight[outputs]

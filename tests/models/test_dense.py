@@ -10,7 +10,7 @@ from kanlib import MODELS, BSpline, KANLinear, build_model, count_parameters
 from kanlib.models.autoencoder import match_parameters
 from kanlib.models.conv import conv, kan_conv
 from kanlib.models.dense import kan, kan_pure, mlp
-from kanlib.nn import KANConv2d, KANConvTranspose2d, SplineActivation
+from kanlib.nn import KANConv2d, KANConvTranspose2d, SharedFunctions
 
 MNIST, COLOUR = (1, 28, 28), (3, 32, 32)
 
@@ -35,9 +35,7 @@ def dense(inputs: int, outputs: int) -> int:
         (lambda: kan_pure(MNIST, 9, 20), 2 * (784 * 20 + 20 * 9) * 10),
         (lambda: kan_pure(MNIST, 9, basis=BSpline(20, 2)), 2 * 784 * 9 * (22 + 2)),
         (
-            lambda: mlp(
-                MNIST, 9, 20, SplineActivation
-            ),  # G + k coefficients and the base's, a node
+            lambda: mlp(MNIST, 9, 20, SharedFunctions),  # G + k coefficients and the base's, a node
             dense(784, 20) + dense(20, 9) + dense(9, 20) + dense(20, 784) + 2 * 20 * 9,
         ),
         (
