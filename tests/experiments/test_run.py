@@ -199,7 +199,10 @@ def runs(draw: st.DrawFn) -> dict[str, Any]:
     if MODELS[model].sized and draw(st.booleans()):
         fixed["match_parameters"] = True
         names = names - {"hidden"} | {"separate_scale"}
-    return fixed | draw(st.fixed_dictionaries({}, optional={n: PARAMETERS[n] for n in names}))
+    free = draw(st.fixed_dictionaries({}, optional={n: PARAMETERS[n] for n in names}))
+    if free.get("update_grid"):  # it goes with neither of these
+        free = {name: value for name, value in free.items() if name not in ("layer_norm", "refine")}
+    return fixed | free
 
 
 def test_every_parameter_is_varied_below():
