@@ -149,7 +149,7 @@ def test_papermill_turns_every_parameter_into_a_record_with_weights(tmp_path):
         "init_noise": 0.3,
     }
     of_others = dict.fromkeys(["grid_size", "spline_order", "grid_range", "groups"])
-    of_others |= dict.fromkeys(["refine", "update_grid"])
+    of_others |= dict.fromkeys(["refine", "update_grid", "basis_options"])
     done = papermill(tmp_path, settings | of_others)
     assert done.returncode == 0, done.stderr[-2000:]
     run = Run(**settings)

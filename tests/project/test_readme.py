@@ -53,6 +53,7 @@ SKIPPED = {
     "make setup": "has been run",
     "make format": "would change files that other tests are reading",
     "conda": "needs conda",
+    "KANLIB_DATA=. .venv/bin/python -m kanlib.data pictures": "needs the reader's pictures",
     "make bench": "takes the machine for itself",
     "make faults": "takes minutes; tests/project/test_faults.py kills five times",
     ".venv/bin/snakemake --profile profiles/slurm": "needs a cluster; see test_cluster.py",

@@ -320,11 +320,13 @@ def test_a_click_on_a_card_leads_to_its_page(site, view):
 )
 def test_a_search_from_the_front_page_finds_a_word(site, browser, word, page):
     from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support import expected_conditions
+    from selenium.webdriver.support.wait import WebDriverWait
 
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     browser.get((site / "index.html").as_uri())
     browser.find_element("css selector", ".sidebar-search").send_keys(word, Keys.ENTER)
     browser.implicitly_wait(10)
     browser.find_element("css selector", f"#search-results a[href*='{page}']").click()
-    assert page in browser.current_url
+    WebDriverWait(browser, 10).until(expected_conditions.url_contains(page))
     assert not browser.get_log("browser")
