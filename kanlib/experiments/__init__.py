@@ -1,8 +1,16 @@
 """Runs, their records, and grids of runs."""
 
 import kanlib.extras  # noqa: F401
-from kanlib.experiments.execution import Result, execute
-from kanlib.experiments.frames import SETTINGS, histories, measured, step_log, step_logs, to_frame
+from kanlib.experiments.execution import Result, execute, splits_of
+from kanlib.experiments.frames import (
+    SETTINGS,
+    histories,
+    measured,
+    step_log,
+    step_logs,
+    to_frame,
+    watched_loss,
+)
 from kanlib.experiments.grid import Experiment, find_experiment, load_experiment
 from kanlib.experiments.parameters import read_parameters
 from kanlib.experiments.record import (
@@ -33,7 +41,9 @@ __all__ = [
     "measured",
     "read_parameters",
     "save_record",
+    "splits_of",
     "step_log",
     "step_logs",
     "to_frame",
+    "watched_loss",
 ]

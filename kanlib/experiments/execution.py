@@ -1,6 +1,7 @@
 """Run a run: the one place where a model is trained for a record."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from kanlib.training.diagnostics import (
     dead_units,
     picture_arrays,
 )
-from kanlib.training.evaluation import NEIGHBOURS, check_images, evaluate
+from kanlib.training.evaluation import NEIGHBOURS, Value, check_images, evaluate
 from kanlib.training.loop import train
+from kanlib.training.validation import hold_out
 
 
 @dataclass(frozen=True)
@@ -90,26 +92,29 @@ def execute(
             be measured.
         TrainingDiverged: a loss became infinite or NaN.
     """
-    _check(run, images)
+    seen = splits_of(run, images)
+    _check(run, seen)
     start = time.perf_counter()
     device = images.train.images.device
     made_by = environment(device)  # what is committed while the run trains is not what it runs
     model = run.build_model(images.shape).to(device)
-    check_images(model, images)
-    _check_code(run, model, images)
-    steps, before = StepLog(log_every), coverage_array(model, images)
+    check_images(model, seen)
+    _check_code(run, model, seen)
+    steps, before = StepLog(log_every), coverage_array(model, seen)
+    del seen  # ``train`` splits for itself
     passes = passes_of(compiled)
     with fast_products(fast_cpu and device.type == "cpu") as products:
         history = train(
             model, images, run.training(), seed=run.seed, on_step=steps, compiled=compiled
         )
-        evaluation = evaluate(model, images)
+        evaluation = measure(run, model, images)
+    seen = splits_of(run, images)
     arrays = {
-        **picture_arrays(model, images),
+        **picture_arrays(model, seen),
         **steps.arrays(),
         "coverage_before": before,
-        "coverage_after": coverage_array(model, images),
-        "dead_units": dead_units(model, images),
+        "coverage_after": coverage_array(model, seen),
+        "dead_units": dead_units(model, seen),
     }
     record = Record(
         schema_version=SCHEMA,
@@ -139,10 +144,51 @@ def _check_code(run: Run, model: Autoencoder, images: Images) -> None:
         )
 
 
-def _check(run: Run, images: Images) -> None:
-    """Refuse what could only fail after the training."""
+def splits_of(run: Run, images: Images) -> Images:
+    """The splits that a run is trained and measured on.
+
+    Args:
+        run: says what is held out, and what is measured.
+        images: its data set.
+
+    Returns:
+        The same data set. ``train`` is without what is held out; ``test`` is the validation split
+        where the run is measured on that.
+
+    Raises:
+        ValueError: ``images`` are another data set than the run's, or all would be held out.
+    """
     if images.name != run.dataset:
         raise ValueError(f"images={images.name!r} must be the data set of the run, {run.dataset!r}")
+    if run.validation is None:
+        return images
+    parts = hold_out(images, run.validation, run.seed)
+    return parts if run.measured_on == "validation" else replace(parts, test=images.test)
+
+
+def measure(
+    run: Run, model: Autoencoder, images: Images, metrics: Iterable[str] | None = None
+) -> dict[str, Value]:
+    """What a record says of a trained model, by the names of ``metric_name``.
+
+    Args:
+        run: that the model comes from.
+        model: trained.
+        images: the data set of the run, on the device of the model.
+        metrics: names of ``kanlib.training.METRICS``; None: all.
+    """
+    found = evaluate(model, splits_of(run, images), metrics)
+    return {metric_name(run, name): value for name, value in found.items()}
+
+
+def metric_name(run: Run, metric: str) -> str:
+    """What the record of a run calls a metric: "test_mse" is "validation_mse" on that split."""
+    named = metric.startswith("test_")
+    return f"{run.measured_on}_{metric.removeprefix('test_')}" if named else metric
+
+
+def _check(run: Run, images: Images) -> None:
+    """Refuse what could only fail after the training."""
     if (fewest := min(len(images.train), len(images.test))) < NEIGHBOURS:
         raise ValueError(
             f"images={images.name!r} has a split of {fewest}; must have at least {NEIGHBOURS}, the "

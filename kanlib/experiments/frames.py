@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kanlib.experiments.record import Record, load_arrays
+from kanlib.experiments.record import Record, check_one_split, load_arrays
 from kanlib.experiments.run import PLACE, Run
 from kanlib.training.evaluation import Score
 
@@ -27,10 +27,12 @@ def to_frame(records: Sequence[Record]) -> "pd.DataFrame":
         peak_mib.
 
     Raises:
-        ValueError: a metric has the name of another column.
+        ValueError: a metric has the name of another column, or the records were measured on
+            different splits.
     """
     import pandas as pd
 
+    check_one_split(record.run for record in records)
     rows: list[dict[str, Any]] = []
     for record in records:
         seconds, peak = record.history.seconds, record.history.peak_memory
@@ -57,19 +59,31 @@ def histories(records: Sequence[Record]) -> "pd.DataFrame":
     """The losses of every epoch.
 
     Returns:
-        Columns: every parameter of the run; epoch (from 1), train_loss, test_loss. Runs without
-        epochs (PCA) have no rows.
+        Columns: every parameter of the run; epoch (from 1), train_loss, and test_loss or
+        validation_loss, whichever was watched. Runs without epochs (PCA) have no rows.
+
+    Raises:
+        ValueError: some runs have a validation split, and some have not.
     """
     import pandas as pd
 
+    losses = {"test_loss" if r.run.validation is None else "validation_loss" for r in records}
+    if len(losses) > 1:
+        raise ValueError("validation: all of these runs must have a validation split, or none")
+    (loss,) = losses or {"test_loss"}
     rows = [
-        record.run.model_dump() | {"epoch": epoch, "train_loss": train, "test_loss": test}
+        record.run.model_dump() | {"epoch": epoch, "train_loss": train, loss: watched}
         for record in records
-        for epoch, (train, test) in enumerate(
-            zip(record.history.train_loss, record.history.test_loss, strict=True), 1
+        for epoch, (train, watched) in enumerate(
+            zip(record.history.train_loss, record.history.watched_loss, strict=True), 1
         )
     ]
-    return pd.DataFrame(rows, columns=[*Run.model_fields, "epoch", "train_loss", "test_loss"])
+    return pd.DataFrame(rows, columns=[*Run.model_fields, "epoch", "train_loss", loss])
+
+
+def watched_loss(history: "pd.DataFrame") -> str:
+    """The column of ``histories`` with the error that was watched."""
+    return "validation_loss" if "validation_loss" in history else "test_loss"
 
 
 def step_log(record: Record, arrays: Mapping[str, NDArray[Any]]) -> "pd.DataFrame":

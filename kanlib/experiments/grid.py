@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from kanlib.experiments.record import check_one_split
 from kanlib.experiments.run import Run
 from kanlib.strict import explain
 
@@ -103,7 +104,8 @@ class Experiment(BaseModel):
         """All runs, in the order of the file, each once.
 
         Raises:
-            ValueError: a parameter is unknown, its value invalid, or a list empty.
+            ValueError: a parameter is unknown, its value invalid, or a list empty; or the runs are
+                of several data sets, or measured on several splits.
         """
         runs: dict[Run, None] = {}
         for entry in self.grid:
@@ -118,6 +120,11 @@ class Experiment(BaseModel):
         datasets = sorted({run.dataset for run in runs})
         if len(datasets) > 1:
             raise ValueError(f"dataset={datasets}: an experiment compares models on one data set")
+        check_one_split(runs)
+        if self.notebook is None and {run.measured_on for run in runs} != {"test"}:
+            raise ValueError(
+                "measured_on='validation' needs a notebook; the usual ones show test errors"
+            )
         return list(runs)
 
 

@@ -118,8 +118,9 @@ def save_record(
     Args:
         record: to be written as JSON.
         results_dir: folder that holds runs/; made if missing.
-        arrays: what figures need, by name. ``originals`` are written once a data set;
-            ``load_arrays`` returns them with the ``reconstructions``.
+        arrays: what figures need, by name. ``originals`` are written once a data set, but for runs
+            that are measured on a validation split of their own; ``load_arrays`` returns them with
+            the ``reconstructions``.
         weights: of the trained model, as ``kanlib.experiments.weights.pack`` returns them.
 
     Returns:
@@ -134,10 +135,11 @@ def save_record(
         name = path.with_suffix(".safetensors").name
         kept = Weights(file=name, sha256=hashlib.sha256(weights).hexdigest())
     record = record.model_copy(update={"weights": kept}).at(path)
-    own = {name: array for name, array in arrays.items() if name != "originals"}
+    shared = {"originals"} if record.run.measured_on == "test" else set()
+    own = {name: array for name, array in arrays.items() if name not in shared}
     contents: dict[Path, str | bytes] = {path: record.model_dump_json(indent=1) + "\n"}
     contents[path.with_suffix(".npz")] = pack_arrays(own)
-    if "originals" in arrays and not _originals(record).exists():
+    if arrays.keys() & shared and not _originals(record).exists():
         contents[_originals(record)] = pack_arrays({"originals": arrays["originals"]})
     if weights is not None and kept is not None:
         contents[path.with_name(kept.file)] = weights
@@ -170,12 +172,13 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> list[Record]:
     Raises:
         FileNotFoundError: a run has no record; says how to make it.
         ValueError: a record is invalid, or of another run than its name says; its training is not
-            what the run stands for now; two of one data set are of different data; there are no
-            runs, or one is there twice.
+            what the run stands for now; two of one data set are of different data; some were
+            measured on a validation split; there are no runs, or one is there twice.
     """
     runs, records = list(runs), []
     if not runs or len(set(runs)) < len(runs):  # a run counted twice would narrow an interval
         raise ValueError(f"runs: {len(runs)}, {len(set(runs))} different; must be >= 1, each once")
+    check_one_split(runs)
     first: dict[str, Record] = {}
     for run in runs:
         path = run.path(results_dir)
@@ -198,6 +201,16 @@ def load_records(runs: Iterable[Run], results_dir: str | Path) -> list[Record]:
             )
         records.append(record)
     return records
+
+
+def check_one_split(runs: Iterable[Run]) -> None:
+    """Refuse runs that were measured on different splits: one table is of one split.
+
+    Raises:
+        ValueError: names the splits.
+    """
+    if len(splits := sorted({run.measured_on for run in runs})) > 1:
+        raise ValueError(f"measured_on={splits}: runs of one table must be measured on one split")
 
 
 def load_arrays(record: Record) -> Arrays:

@@ -9,16 +9,17 @@ import sys
 
 from kanlib.data.datasets import Images, load_images
 from kanlib.experiments.environment import environment
+from kanlib.experiments.execution import measure, metric_name
 from kanlib.experiments.grid import find_experiment, load_experiment
 from kanlib.experiments.record import SCHEMA, Record, load_records
 from kanlib.experiments.weights import has_weights, load
 from kanlib.files import write_together
-from kanlib.training.evaluation import METRICS, evaluate
+from kanlib.training.evaluation import METRICS
 
 
 def lacking(record: Record) -> list[str]:
     """Names of the metrics that a record does not have."""
-    return [name for name in METRICS if name not in record.evaluation]
+    return [n for n in METRICS if metric_name(record.run, n) not in record.evaluation]
 
 
 def remeasure(record: Record, images: Images) -> Record:
@@ -42,7 +43,7 @@ def remeasure(record: Record, images: Images) -> Record:
     names = lacking(record)
     if not names:
         return record
-    found = evaluate(load(record), images, names)
+    found = measure(record.run, load(record), images, names)
     later = record.measured_later | dict.fromkeys(found, environment("cpu"))
     changes = {
         "schema_version": SCHEMA,

@@ -18,6 +18,7 @@ from kanlib.nn.rational import FAMILIES, Rational
 from kanlib.strict import Settings, plain
 from kanlib.training.config import (
     Decay,
+    Fraction,
     LearningRate,
     Positive,
     PresetName,
@@ -71,6 +72,9 @@ class Run(Settings):
         refine: "finer" or "longer" grid after half of the epochs (``kanlib.nn.refine_model``).
         update_grid: "range" or "knots": in the first half, the grid of each input follows the data
             (see ``kanlib.training.TrainingConfig``).
+        validation: part of the training split that is held out, in (0, 1); None: none.
+        measured_on: "test", or "validation": then the test split is never read, and what the record
+            says of a test split is said of the validation split.
 
     Raises:
         ValueError: a parameter is unknown, missing, of the wrong type, out of range, or without a
@@ -103,6 +107,8 @@ class Run(Settings):
     init_noise: Annotated[float, Field(ge=0, title="initial noise")] = 0.1
     refine: Annotated[Refinement | None, Field(title="refined grid")] = None
     update_grid: Annotated[GridUpdate | None, Field(title="updated grid")] = None
+    validation: Annotated[Fraction | None, Field(title="validation split")] = None
+    measured_on: Literal["test", "validation"] = "test"
 
     @model_validator(mode="before")
     @classmethod
@@ -140,6 +146,8 @@ class Run(Settings):
                 f"basis={self.basis!r} and layer_norm={self.layer_norm!r}; it is for KANLinear "
                 "layers without a layer norm, on a grid; knots are for B-splines"
             )
+        if self.measured_on == "validation" and self.validation is None:
+            raise ValueError("validation=None must be a fraction with measured_on='validation'")
         self.training()
         return self
 

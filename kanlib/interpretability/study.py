@@ -65,12 +65,15 @@ def analysis_of(run: Run, images: Images, results_dir: str | Path) -> Analysis:
         results_dir: folder that holds runs/ and interpretability/; made if missing.
 
     Raises:
-        ValueError: ``images`` are another data set; the model has layers that are not measured
-            (see ``check_measurable``); or a file there is damaged, of other data or of another run.
+        ValueError: ``images`` are another data set; the run may not see test images; the model has
+            layers that are not measured (see ``check_measurable``); or a file there is damaged, of
+            other data or of another run.
         TrainingDiverged: see ``kanlib.experiments.execute``.
     """
     if images.name != run.dataset:
         raise ValueError(f"images={images.name!r} must be the data set of the run, {run.dataset!r}")
+    if run.measured_on != "test":
+        raise ValueError(f"measured_on={run.measured_on!r} must be 'test': an analysis reads that")
     path = analysis_path(run, results_dir)
     if path.exists():
         analysis = load_analysis(run, results_dir)

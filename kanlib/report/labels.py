@@ -33,6 +33,8 @@ WORDS = {
     "image_us": "time an image (µs)",
     "train_loss": "training error",
     "test_loss": "test error",
+    "validation_loss": "validation error",
+    "validation_mse": "validation error",
     "loss": "training error",
     "cv": "s.d. / mean",
     "gradient_p99": "gradient norm, 99th percentile",
@@ -56,6 +58,7 @@ PHRASES = {
     ("refine", "longer"): "grid lengthened halfway",
     ("update_grid", "range"): "range follows the data",
     ("update_grid", "knots"): "knots follow the data",
+    ("measured_on", "validation"): "measured on the validation split",
 }
 
 # Data set -> what readers are told that it is.

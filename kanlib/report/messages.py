@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from kanlib.experiments.frames import watched_loss
 from kanlib.models.registry import MODELS
+from kanlib.report.labels import words
 
 CLOSE = 0.05  # a curve that is nowhere further from the published one reproduces it
 STEADY = 0.05  # a smaller rise from one epoch to the next is not worth a word
@@ -74,16 +76,17 @@ def of_reconstructions(errors: pd.Series, bottleneck: int) -> str:
 
 
 def of_training(history: pd.DataFrame) -> str:
-    """How far a test error rose on the way.
+    """How far the error that is watched rose on the way.
 
     Args:
         history: as ``kanlib.experiments.histories`` returns, with a column label.
     """
-    runs: Any = history.groupby(["label", "bottleneck", "seed"], sort=False)["test_loss"]
+    loss = watched_loss(history)
+    runs: Any = history.groupby(["label", "bottleneck", "seed"], sort=False)[loss]
     rises: Any = runs.pct_change().groupby(history["label"], sort=False).max().dropna()
     if rises.empty or rises.max() < STEADY:
-        return f"No test error rises by {STEADY:.0%} in one epoch"
-    return f"A jump: in one epoch the test error of {rises.idxmax()} rises by {rises.max():.0%}"
+        return f"No {words(loss)} rises by {STEADY:.0%} in one epoch"
+    return f"A jump: in one epoch the {words(loss)} of {rises.idxmax()} rises by {rises.max():.0%}"
 
 
 def of_edges(points: NDArray[Any], values: NDArray[Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kanlib.experiments.frames import watched_loss
 from kanlib.experiments.record import Record, load_arrays
 from kanlib.experiments.run import Run
 from kanlib.report.columns import CONFIGURATION, by_configuration
@@ -76,7 +77,7 @@ def summarise(frame: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def jumps(history: pd.DataFrame) -> pd.DataFrame:
-    """The largest rise of the test error from one epoch to the next, of each run.
+    """The largest rise of the error that is watched from one epoch to the next, of each run.
 
     Args:
         history: as ``kanlib.experiments.histories`` returns.
@@ -85,7 +86,9 @@ def jumps(history: pd.DataFrame) -> pd.DataFrame:
         One row a run, in order of appearance: every parameter (NaN: None); rise (a fraction of the
         error before; negative if it always falls, NaN after one epoch).
     """
-    runs: Any = history.groupby(list(Run.model_fields), dropna=False, sort=False)["test_loss"]
+    runs: Any = history.groupby(list(Run.model_fields), dropna=False, sort=False)[
+        watched_loss(history)
+    ]
     return runs.agg(lambda loss: loss.pct_change().max()).rename("rise").reset_index()
 
 

@@ -12,6 +12,7 @@ from kanlib.training.evaluation import (
     reconstruction_error,
 )
 from kanlib.training.loop import History, TrainingDiverged, train
+from kanlib.training.validation import hold_out
 
 __all__ = [
     "METRICS",
@@ -22,6 +23,7 @@ __all__ = [
     "TrainingConfig",
     "TrainingDiverged",
     "evaluate",
+    "hold_out",
     "knn_score",
     "preset",
     "reconstruction_error",

@@ -12,6 +12,7 @@ Positive = Annotated[int, Field(ge=1)]
 LearningRate = Annotated[float, Field(gt=0)]
 WeightDecay = Annotated[float, Field(ge=0)]
 Decay = Annotated[float, Field(gt=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 PresetName = Literal["paper", "authors"]
 OF_GRIDS = ("refine", "update_grid")  # settings of a training that change the model's grids
@@ -34,6 +35,8 @@ class TrainingConfig(Settings):
             layer gets such a grid of its own (see ``kanlib.nn.update_grids``; knots with a
             ``grid_eps`` of 0.02). It follows at most 4,096 training images, evenly spaced in their
             order. The optimizer goes on. None: never.
+        validation: part of the training split that is held out and watched instead of the test
+            split, in (0, 1) (see ``kanlib.training.hold_out``). None: nothing is held out.
 
     Raises:
         ValueError: a value is out of range.
@@ -46,6 +49,7 @@ class TrainingConfig(Settings):
     decay: Decay = 0.8
     refine: Refinement | None = None
     update_grid: GridUpdate | None = None
+    validation: Fraction | None = None
 
     @model_validator(mode="after")
     def _has_two_halves(self) -> "TrainingConfig":

@@ -8,7 +8,7 @@ split and scored on the same points, each of which is then among its own three n
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,14 +19,19 @@ from kanlib.data.datasets import Images
 from kanlib.models.autoencoder import Autoencoder, count_parameters
 
 
-def check_images(model: Autoencoder, images: Images) -> None:
-    """Refuse images before anything is computed with them.
+def check_images(
+    model: Autoencoder,
+    images: Images,
+    splits: Iterable[Literal["train", "test"]] = ("train", "test"),
+) -> None:
+    """Refuse images before anything is computed with them; splits not named are not read.
 
     Raises:
         ValueError: a split has NaN or infinite values, or the model does not take and return
             images of its shape and dtype; names the split.
     """
-    for name, pixels in (("train", images.train.images), ("test", images.test.images)):
+    for name in splits:
+        pixels = (images.train if name == "train" else images.test).images
         if not torch.stack(pixels.aminmax()).isfinite().all():  # needs no memory of their size
             raise ValueError(f"images.{name} has NaN or infinite values; there must be none")
         try:

@@ -19,6 +19,7 @@ from kanlib.nn.grids import GRID_EPS, Layer, refine_model, update_grids
 from kanlib.training.config import OF_GRIDS, TrainingConfig
 from kanlib.training.cpu import compiler
 from kanlib.training.evaluation import check_images, reconstruction_error, reconstruction_loss
+from kanlib.training.validation import hold_out
 
 SAMPLE = 4096  # images that grids follow
 OnStep = Callable[[Autoencoder, torch.Tensor], None]
@@ -26,7 +27,7 @@ Loss = Callable[[Autoencoder, torch.Tensor], torch.Tensor]
 
 
 class TrainingDiverged(RuntimeError):
-    """The training loss or the test error became infinite or NaN."""
+    """The training loss, or the error that is watched, became infinite or NaN."""
 
 
 @dataclass
@@ -36,6 +37,8 @@ class History:
     Attributes:
         train_loss: mean squared error of each epoch, averaged over its steps as they were taken.
         test_loss: mean squared error on the test split after each epoch; watched, never used.
+            Empty where there is a validation split.
+        validation_loss: likewise on the validation split, where there is one.
         seconds: spent in training steps (or in the fit of PCA), evaluation left out.
         peak_memory: bytes, of the process (CPU) or the allocator (CUDA), up to the end of training.
     """
@@ -44,6 +47,12 @@ class History:
     test_loss: list[float] = field(default_factory=list)
     seconds: float = 0.0
     peak_memory: int = 0
+    validation_loss: list[float] = field(default_factory=list)
+
+    @property
+    def watched_loss(self) -> list[float]:
+        """The error after each epoch, on the validation split or else on the test split."""
+        return self.validation_loss or self.test_loss
 
 
 def train(
@@ -57,7 +66,8 @@ def train(
 ) -> History:
     """Train ``model`` in place on ``images.train``, on the device on which both are.
 
-    PCA is fitted instead; its history has no epochs. The order of the batches depends on ``seed``
+    With ``config.validation`` a part of it is held out, and ``images.test`` is never read. PCA is
+    fitted instead; its history has no epochs. The order of the batches depends on ``seed``
     alone, so that on one machine the same call gives the same weights, bit for bit. A bar shows
     the progress, unless the environment variable TQDM_DISABLE is set.
 
@@ -71,11 +81,16 @@ def train(
         compiled: compile model and loss, where there is a C++ compiler (see ``training.cpu``).
 
     Raises:
-        TrainingDiverged: a loss, or the test error, is infinite or NaN; names the epoch.
+        TrainingDiverged: a loss, or the error after an epoch, is infinite or NaN; names the epoch.
         ValueError: ``images`` do not fit the model, or have NaN or infinite values; or
-            ``config`` moves grids that the model does not have.
+            ``config`` moves grids that the model does not have; or ``config.validation`` leaves
+            nothing to train on.
     """
-    check_images(model, images)
+    if config.validation is None:
+        check_images(model, images)
+    else:  # the test split is not read
+        check_images(model, images, ["train"])
+        images = hold_out(images, config.validation, seed)
     for name in OF_GRIDS:
         how = getattr(config, name)
         if how and not any(isinstance(layer, Layer) for layer in model.modules()):
@@ -83,6 +98,7 @@ def train(
     if isinstance(model, PCA):
         return _fit(model, images)
     history = History()
+    watched = history.test_loss if config.validation is None else history.validation_loss
     optimizer, schedule = _optimizer(model, config, config.learning_rate)
     shuffle = torch.Generator().manual_seed(seed)
     # tqdm's bar for notebooks does not read the variable itself.
@@ -102,9 +118,9 @@ def train(
             )
             history.train_loss.append(_mean_loss(losses, epoch, config))
             history.seconds += time.perf_counter() - start
-            history.test_loss.append(_test_error(model, images, epoch, config))
+            watched.append(_watched_error(model, images, epoch, config))
             schedule.step()
-            bar.set_postfix(train=history.train_loss[-1], test=history.test_loss[-1])
+            bar.set_postfix(train=history.train_loss[-1], watched=watched[-1])
     history.peak_memory = _peak_memory(images.train.images.device)
     return history
 
@@ -178,11 +194,12 @@ def _mean_loss(losses: torch.Tensor, epoch: int, config: TrainingConfig) -> floa
     return losses.mean(dtype=torch.float64).item()
 
 
-def _test_error(model: Autoencoder, images: Images, epoch: int, config: TrainingConfig) -> float:
+def _watched_error(model: Autoencoder, images: Images, epoch: int, config: TrainingConfig) -> float:
     error = reconstruction_error(model, images.test.images)
     if not math.isfinite(error):  # after the last step of an epoch no loss would tell
+        split = "test" if config.validation is None else "validation"
         raise TrainingDiverged(
-            f"the test error became {error} after epoch {epoch + 1}; "
+            f"the {split} error became {error} after epoch {epoch + 1}; "
             f"try a learning_rate below {config.learning_rate}"
         )
     return error

@@ -11,7 +11,8 @@ import torch
 
 from kanlib import MODELS
 from kanlib.data import Images, Split
-from kanlib.experiments import Run, execute, load, load_arrays, load_record
+from kanlib.experiments import Run, execute, load, load_arrays, load_record, splits_of
+from kanlib.experiments.remeasure import remeasure
 from kanlib.models.registry import ModelSpec
 from kanlib.training import METRICS, evaluate, reconstruction_error
 
@@ -72,6 +73,40 @@ def test_steps_are_logged_as_often_as_asked(few_digits: Images):
     assert {n: len(result.arrays["step_loss"]) for n, result in every.items()} == {1: 6, 4: 2}
     assert {n: result.record.step_log_every for n, result in every.items()} == {1: 1, 4: 4}
     assert np.array_equal(every[4].arrays["step_loss"], every[1].arrays["step_loss"][::4])
+
+
+VALIDATED = Run(model="kan-pure", epochs=2, bottleneck=3, validation=0.25, measured_on="validation")
+
+
+def test_a_run_measured_on_the_validation_split_never_reads_a_test_image(
+    few_digits: Images, tmp_path: Path
+):
+    test = Split(few_digits.test.images.clone(), few_digits.test.labels)
+    blind = replace(few_digits, test=test)
+    test.images.fill_(torch.nan)
+    first, again = execute(VALIDATED, blind).save(tmp_path), execute(VALIDATED, few_digits)
+    assert numbers(first)["evaluation"] == numbers(again)["evaluation"]
+    assert numbers(first)["history"] == numbers(again)["history"]
+    assert all(np.array_equal(array, again.arrays[name]) for name, array in first.arrays.items())
+    found: Any = first.record.evaluation
+    seen = splits_of(VALIDATED, few_digits)
+    assert "test_mse" not in found
+    assert found["validation_mse"] == reconstruction_error(first.model, seen.test.images)
+    assert first.record.history.validation_loss[-1] == pytest.approx(found["validation_mse"])
+    assert sum(map(sum, found["knn"].confusion)) == len(seen.test) == 48
+    assert remeasure(first.record, blind) == first.record  # nothing is lacking
+    assert not list(tmp_path.rglob("originals-*"))  # those are test images
+    assert np.array_equal(load_arrays(first.record)["originals"], first.arrays["originals"])
+
+
+def test_a_validation_split_leaves_the_measures_to_the_test_split(few_digits: Images):
+    run = VALIDATED.model_copy(update={"measured_on": "test"})
+    result = execute(run, few_digits)
+    assert len(splits_of(run, few_digits).train) == 144
+    error = reconstruction_error(result.model, few_digits.test.images)
+    assert result.record.evaluation["test_mse"] == error
+    assert result.record.history.test_loss == []
+    assert len(result.record.history.validation_loss) == 2
 
 
 def spoilt(images: Images) -> Images:

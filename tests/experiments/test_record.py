@@ -308,6 +308,14 @@ def test_records_of_different_data_under_one_name_are_refused(tmp_path):
         load_records([first, second], tmp_path)
 
 
+def test_records_measured_on_different_splits_make_no_table(tmp_path):
+    runs = [Run(validation=0.1), Run(validation=0.1, measured_on="validation")]
+    records = [save_record(make_record(run), tmp_path, {}) for run in runs]
+    for table in (lambda: load_records(runs, tmp_path), lambda: to_frame(records)):
+        with pytest.raises(ValueError, match=r"measured_on=\['test', 'validation'\]"):
+            table()
+
+
 def test_the_record_of_another_run_is_refused_and_what_differs_is_named(saved, tmp_path):
     other = Run(bottleneck=5, seed=4)
     saved.rename(other.path(tmp_path))

@@ -82,6 +82,9 @@ from kanlib.training import TrainingConfig
         ({"update_grid": "knots", "refine": "finer"}, "refine='finer'.*update_grid='knots'"),
         ({"model": "pca", "grid_size": 9}, "basis=BSpline.*grid_size=9.*'pca'"),
         ({"model": "mlp", "hidden": 9, "match_parameters": True}, "hidden=9.*match_parameters"),
+        ({"validation": 1.0}, r"validation=1\.0"),
+        ({"measured_on": "train"}, "measured_on='train'"),
+        ({"measured_on": "validation"}, "validation=None"),
         ({"seed": -1, "epochs": 0}, "seed=-1.*epochs=0"),
     ],
     ids=str,
@@ -164,9 +167,11 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "init_noise": st.floats(min_value=0, max_value=1e300),
     "refine": st.sampled_from([None, "finer", "longer"]),
     "update_grid": st.sampled_from([None, "range", "knots"]),
+    "validation": st.none() | st.floats(min_value=1e-300, max_value=1, exclude_max=True),
+    "measured_on": st.sampled_from(["test", "validation"]),
 }
 ANYWHERE = {"dataset", "bottleneck", "seed", "preset"}
-ANYWHERE |= {"learning_rate", "weight_decay", "epochs", "batch_size", "decay"}
+ANYWHERE |= {"validation", "learning_rate", "weight_decay", "epochs", "batch_size", "decay"}
 BASIS = {
     "bspline": {"grid_size", "spline_order", "grid_range"},
     "gaussian-rbf": {"grid_size", "grid_range"},
@@ -187,6 +192,9 @@ def runs(draw: st.DrawFn) -> dict[str, Any]:
     options = set(MODELS[model].options)
     names = ANYWHERE | (options - {"dataset", "basis"})
     fixed: dict[str, Any] = {"model": model}
+    if draw(st.booleans()):
+        fixed |= {"measured_on": "validation", "validation": draw(st.floats(0.01, 0.99))}
+        names = names - {"validation"}
     if "basis" in options and (model, basis) != ("kan-conv", "rational"):
         fixed["basis"] = basis
         names |= BASIS[basis]

@@ -34,6 +34,8 @@ CASES = [
     ("init_noise", -0.1, ValueError),
     ("refine", "shorter", ValueError),
     ("update_grid", "ranges", ValueError),
+    ("validation", 1.0, ValueError),
+    ("measured_on", "train", ValueError),
     ("data_root", 5, TypeError),
     ("results_dir", 5, TypeError),
     ("device", 5, TypeError),

@@ -10,6 +10,7 @@ from kanlib.experiments import Run
 from kanlib.models.registry import MODELS
 from kanlib.report import claims, figures
 from kanlib.report.labels import labelled
+from kanlib.training import History
 
 
 def table(*runs: Run, **columns: Any) -> pd.DataFrame:
@@ -280,7 +281,7 @@ def test_an_architecture_has_a_box_a_layer():
 
 
 def test_losses_are_drawn_as_they_are():
-    figure: Any = figures.losses([0.3, 0.2], [0.35, 0.25])
+    figure: Any = figures.losses(History([0.3, 0.2], [0.35, 0.25]))
     assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[0.3, 0.2], [0.35, 0.25]]
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from kanlib.experiments.frames import SETTINGS
+from kanlib.experiments.frames import SETTINGS, watched_loss
 from kanlib.models.registry import MODELS
 from kanlib.report.figures.style import (
     STYLE,
@@ -27,6 +27,7 @@ from kanlib.report.figures.style import (
     plain_ticks,
 )
 from kanlib.report.labels import data_words, words
+from kanlib.training.loop import History
 
 _NEAR: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": "0.3"}
 
@@ -210,17 +211,19 @@ def measures(
     return figure
 
 
-def losses(train: Sequence[float], test: Sequence[float], *, title: str = "") -> Figure:
-    """Training and test error of one run after each epoch.
+def losses(history: History, *, title: str = "") -> Figure:
+    """Training error of one run, and its test or validation error, after each epoch.
 
     Args:
-        train: mean squared error of each epoch.
-        test: likewise.
+        history: of the run.
         title: what the figure shows, a sentence.
     """
     with mpl.rc_context(STYLE):
         figure, [[axes]] = grid(1, 1, (5, 3.2))
-        for name, values, style in (("training", train, "--"), ("test", test, "-")):
+        drawn = ("training", history.train_loss, "--"), ("test", history.test_loss, "-")
+        if history.validation_loss:
+            drawn = drawn[0], ("validation", history.validation_loss, "-")
+        for name, values, style in drawn:
             axes.plot(range(1, len(values) + 1), values, style, color="C0", marker=".", label=name)
         axes.set(xlabel="epoch", ylabel="mean squared error")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -230,7 +233,7 @@ def losses(train: Sequence[float], test: Sequence[float], *, title: str = "") ->
 
 
 def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
-    """Test error after each epoch, a panel a size of the code: median and range over the seeds.
+    """The error after each epoch, a panel a size of the code: median and range over the seeds.
 
     Args:
         history: as ``kanlib.experiments.histories`` returns, with a column label. Of more than
@@ -246,7 +249,7 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
         for axes, size in zip(panels, sizes, strict=False):
             here: Any = history[history["bottleneck"] == size]
             for label, runs in by_label(here).items():
-                seeds: Any = runs.groupby("epoch")["test_loss"]
+                seeds: Any = runs.groupby("epoch")[watched_loss(history)]
                 style = look(runs.iloc[0]) | {"marker": None}
                 ends = seeds.min(), seeds.max()
                 axes.fill_between(ends[0].index, *ends, color=style["color"], alpha=0.2, lw=0)
@@ -255,7 +258,7 @@ def training_curves(history: pd.DataFrame, *, title: str = "") -> Figure:
             plain_log_axis(axes.yaxis)
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         direct_labels(panels[-1], height=2.3)
-        panels[0].set_ylabel(words("test_loss"))
+        panels[0].set_ylabel(words(watched_loss(history)))
         headline(figure, title)
     return figure
 
