@@ -8,19 +8,52 @@ the members of ``Basis``, and one line in ``BASES``.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeGuard
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from kanlib.nn import splines
 
 BaseName = Literal["silu", "identity", "zero"]
-# By ``BaseName``: a base function, and its gradient as a function (grad_output, x) -> grad_x.
-BASE_FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]] = {
-    "silu": (torch.nn.functional.silu, torch.ops.aten.silu_backward),
-    "identity": (lambda x: x, lambda grad, x: grad),
-    "zero": (torch.zeros_like, lambda grad, x: torch.zeros_like(grad)),
+
+
+class BaseFunction(NamedTuple):
+    """A function of x, and how to differentiate it.
+
+    Attributes:
+        value: x -> its values.
+        gradient: (grad_output, x) -> grad_x.
+        slope: (x, n) -> its n-th derivative, n >= 1.
+    """
+
+    value: Callable[[Tensor], Tensor]
+    gradient: Callable[..., Tensor]
+    slope: Callable[[Tensor, int], Tensor]
+
+
+def _silu_slope(x: Tensor, order: int) -> Tensor:
+    """X s^(n) + n s^(n-1), with the sigmoid s(x). Its derivatives are polynomials in s."""
+    s = torch.sigmoid(x)
+    lower, polynomial = [0], [0, 1]  # the coefficients of 1, s, s^2 ..
+    for _ in range(order):  # d/dx s^m = m s^m - m s^(m+1)
+        rising = [m * c for m, c in enumerate(polynomial)]
+        lower = polynomial
+        polynomial = [a - b for a, b in zip([*rising, 0], [0, *rising], strict=True)]
+    return x * _horner(polynomial, s) + order * _horner(lower, s)
+
+
+BASE_FUNCTIONS: dict[str, BaseFunction] = {  # by ``BaseName``
+    "silu": BaseFunction(torch.nn.functional.silu, torch.ops.aten.silu_backward, _silu_slope),
+    "identity": BaseFunction(
+        lambda x: x, lambda grad, x: grad, lambda x, order: torch.full_like(x, order == 1)
+    ),
+    "zero": BaseFunction(
+        torch.zeros_like,
+        lambda grad, x: torch.zeros_like(grad),
+        lambda x, order: torch.zeros_like(x),
+    ),
 }
 # The height of the Mexican hat, which gives it unit norm.
 _HAT = 2 / (math.sqrt(3) * math.pi**0.25)
@@ -43,8 +76,12 @@ class Basis(Protocol):
         """f_m: (..., I) -> (..., M, I), written into ``out`` if given; autograd need not work."""
         ...
 
-    def slopes(self, x: Tensor) -> Tensor:
-        """df_m/dx: (..., I) -> (..., M, I)."""
+    def slopes(self, x: Tensor, order: int = 1) -> Tensor:
+        """d^n f_m/dx^n, n = ``order`` >= 1: (..., I) -> (..., M, I).
+
+        Autograd need not work: the layer asks for the next order. A basis without the second
+        derivatives may leave ``order`` out.
+        """
         ...
 
 
@@ -94,9 +131,9 @@ class BSpline:
         """B_m(x): (..., I) -> (..., M, I), in [0, 1]."""
         return splines.bspline_basis(x, self.grid_size, self.spline_order, self.grid_range, out)
 
-    def slopes(self, x: Tensor) -> Tensor:
-        """dB_m/dx: (..., I) -> (..., M, I)."""
-        return splines.bspline_slope(x, self.grid_size, self.spline_order, self.grid_range)
+    def slopes(self, x: Tensor, order: int = 1) -> Tensor:
+        """d^n B_m/dx^n, n = ``order``, up to k: (..., I) -> (..., M, I)."""
+        return splines.bspline_slope(x, self.grid_size, self.spline_order, self.grid_range, order)
 
 
 @dataclass(frozen=True)
@@ -129,6 +166,15 @@ class _Centres:
         centres = self.points.to(z) / self._width  # (M,)
         return z.unsqueeze(-2) - centres.unsqueeze(-1)  # (..., M, I)
 
+    def _bump_slopes(self, x: Tensor, steepness: float, order: int) -> Tensor:
+        """d^n/dt^n exp(-c t^2) at the offsets t from the centres: g_n+1 = -2c (t g_n + n g_n-1)."""
+        offset = self._offsets(x)
+        before, found = torch.zeros_like(offset), (offset.square() * -steepness).exp_()
+        for n in range(order):
+            before.mul_(n).addcmul_(offset, found).mul_(-2 * steepness)
+            before, found = found, before
+        return found
+
 
 @dataclass(frozen=True)
 class GaussianRBF(_Centres):
@@ -148,8 +194,10 @@ class GaussianRBF(_Centres):
         """exp(-((x - c_m) / h)^2): (..., I) -> (..., M, I), in (0, 1]."""
         return torch.exp(self._offsets(x).square_().neg_(), out=out)
 
-    def slopes(self, x: Tensor) -> Tensor:
-        """-2 (x - c_m) / h^2 exp(-((x - c_m) / h)^2): (..., I) -> (..., M, I)."""
+    def slopes(self, x: Tensor, order: int = 1) -> Tensor:
+        """-2 (x - c_m) / h^2 exp(-((x - c_m) / h)^2), or more: (..., I) -> (..., M, I)."""
+        if order > 1:
+            return self._bump_slopes(x, 1, order).div_(self._width**order)
         offset = self._offsets(x)
         return offset.square().neg_().exp_().mul_(offset).mul_(-2 / self._width)
 
@@ -175,8 +223,10 @@ class MexicanHat(_Centres):
         squares = self._offsets(x).square_()
         return torch.mul((squares / -2).exp_().mul_(_HAT), 1 - squares, out=out)
 
-    def slopes(self, x: Tensor) -> Tensor:
+    def slopes(self, x: Tensor, order: int = 1) -> Tensor:
         """2 / (sqrt(3) pi^(1/4)) (t^3 - 3 t) exp(-t^2 / 2) / h: (..., I) -> (..., M, I)."""
+        if order > 1:  # the hat is itself a second derivative, of -exp(-t^2 / 2)
+            return self._bump_slopes(x, 0.5, order + 2).mul_(-_HAT / self._width**order)
         offset = self._offsets(x)
         squares = offset.square()
         return (squares / -2).exp_().mul_(offset).mul_(squares.sub_(3)).mul_(_HAT / self._width)
@@ -212,15 +262,28 @@ class Chebyshev:
 
     def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """T_m(tanh x) = cos(m arccos(tanh x)): (..., I) -> (..., M, I), in [-1, 1]."""
-        return torch.cos(self._angles(x), out=out)
+        return torch.cos(self._angles(x, self.degree), out=out)
 
-    def slopes(self, x: Tensor) -> Tensor:
-        """T_m'(u) (1 - u^2) = m sin(m a) sin(a) at u = tanh x = cos a: (..., I) -> (..., M, I)."""
-        angles = self._angles(x)
+    def slopes(self, x: Tensor, order: int = 1) -> Tensor:
+        """T_m'(u) (1 - u^2) = m sin(m a) sin(a) at u = tanh x = cos a: (..., I) -> (..., M, I).
+
+        Or more: da/dx = -sin a, so that d/dx cos(m a) = m/2 (cos((m - 1) a) - cos((m + 1) a)).
+        """
+        if order > 1:
+            count = self.degree + order
+            by_cosine = torch.eye(count + 1, device="cpu")[1 : self.degree + 1]
+            step = torch.arange(count + 1, device="cpu") / 2  # m/2
+            for _ in range(order):  # from the coefficients of cos(m a), m = 0 .. M + n
+                moved = by_cosine * step
+                by_cosine = F.pad(moved[:, 1:], (0, 1)) - F.pad(moved[:, :-1], (1, 0))
+            cosines = torch.cos(self._angles(x, count))
+            cosines = torch.cat([torch.ones_like(cosines[..., :1, :]), cosines], -2)
+            return by_cosine.to(cosines) @ cosines
+        angles = self._angles(x, self.degree)
         return torch.sin(angles).mul_(_up_to(self.degree, x)).mul_(torch.sin(angles[..., :1, :]))
 
-    def _angles(self, x: Tensor) -> Tensor:
-        return torch.acos(torch.tanh(x)).unsqueeze(-2) * _up_to(self.degree, x)
+    def _angles(self, x: Tensor, count: int) -> Tensor:
+        return torch.acos(torch.tanh(x)).unsqueeze(-2) * _up_to(count, x)
 
 
 @dataclass(frozen=True)
@@ -257,11 +320,16 @@ class Fourier:
         angles = x.unsqueeze(-2) * _up_to(self.degree, x)
         return torch.cat([torch.cos(angles), torch.sin(angles)], dim=-2, out=out)
 
-    def slopes(self, x: Tensor) -> Tensor:
-        """-m sin(m x) and m cos(m x): (..., I) -> (..., M, I)."""
+    def slopes(self, x: Tensor, order: int = 1) -> Tensor:
+        """-m sin(m x) and m cos(m x), or more: (..., I) -> (..., M, I)."""
         frequencies = _up_to(self.degree, x)
         angles = x.unsqueeze(-2) * frequencies
-        return torch.cat([-frequencies * torch.sin(angles), frequencies * torch.cos(angles)], -2)
+        waves = (torch.sin, torch.cos) if order % 2 else (torch.cos, torch.sin)
+        signs = (-1) ** ((order + 1) // 2), (-1) ** (order // 2)
+        factors = frequencies**order
+        return torch.cat(
+            [sign * factors * wave(angles) for sign, wave in zip(signs, waves, strict=True)], -2
+        )
 
 
 @dataclass(frozen=True)
@@ -302,10 +370,12 @@ class Polynomial:
             powers.append(powers[-1] * x)
         return torch.stack(powers, dim=-2, out=out)
 
-    def slopes(self, x: Tensor) -> Tensor:
-        """The slopes m x^(m - 1), m = 0 .. p: (..., I) -> (..., M, I)."""
-        powers = self.values(x)[..., :-1, :] * _up_to(self.degree, x)
-        return torch.cat([torch.zeros_like(powers[..., :1, :]), powers], dim=-2)
+    def slopes(self, x: Tensor, order: int = 1) -> Tensor:
+        """The slopes m x^(m - 1), m = 0 .. p, or more: (..., I) -> (..., M, I)."""
+        values, count = self.values(x), min(order, self.size)
+        factors = [[math.perm(m, order)] for m in range(count, self.size)]
+        powers = values[..., : self.size - count, :] * values.new_tensor(factors).view(-1, 1)
+        return torch.cat([torch.zeros_like(values[..., :count, :]), powers], dim=-2)
 
 
 # The families by name. A new family is one class and one line here. The fields of the dataclass are
@@ -361,6 +431,14 @@ def check_functions(owner: str, basis: object, base: object) -> None:
         raise ValueError(f"{owner}: basis={basis!r} must be a basis, such as BSpline()")
     if not isinstance(base, str) or base not in BASE_FUNCTIONS:
         raise ValueError(f"{owner}: base={base!r} must be one of {sorted(BASE_FUNCTIONS)}")
+
+
+def _horner(coefficients: list[int], x: Tensor) -> Tensor:
+    """The polynomial with the coefficients of 1, x, x^2 .. at x."""
+    total = torch.zeros_like(x)
+    for coefficient in reversed(coefficients):
+        total = total * x + coefficient
+    return total
 
 
 def _up_to(degree: int, x: Tensor) -> Tensor:

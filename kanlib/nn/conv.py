@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kanlib.nn.bases import Basis, check_sizes
-from kanlib.nn.features import EdgeFeatures, as_weight, scaled_weight
+from kanlib.nn.features import as_weight, edge_features, scaled_weight
 from kanlib.nn.linear import KANLinear
 
 Sizes = int | Sequence[int]  # of each axis
@@ -109,7 +109,7 @@ class KANConv(nn.Module):
         x = as_weight(type(self).__name__, x, self.weight)
         last = x.movedim(-1 - self.axes, -1)  # (..., *sizes, C)
         rows = last.reshape(-1, self.in_channels // self.groups)
-        features: Tensor = EdgeFeatures.apply(rows, self.basis, self.base)  # (rows, 1 + M, C / g)
+        features = edge_features(rows, self.basis, self.base)  # (rows, 1 + M, C / g)
         channels = self.in_channels * features.shape[1]
         return features.view(*last.shape[:-1], channels).movedim(-1, -1 - self.axes)
 

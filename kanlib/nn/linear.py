@@ -27,7 +27,7 @@ from kanlib.nn.bases import (
     check_sizes,
     noisy_coefficients,
 )
-from kanlib.nn.features import EdgeFeatures, ScaledProduct, as_weight, scaled_weight
+from kanlib.nn.features import as_weight, edge_features, scaled_product, scaled_weight
 from kanlib.nn.own_grids import grid_from, on_grid
 
 _BLOCK = 2**20  # so many values of a basis are fitted at a time
@@ -50,7 +50,8 @@ class KANLinear(nn.Module):
     (kaiming, a = sqrt(5)). The coefficients of f_1 .. f_M interpolate noise at the P points of the
     basis, uniform within ``init_noise`` / (P - 1) / 2, and are multiplied by s_oi.
 
-    Second derivatives and the transforms of ``torch.func`` raise an error.
+    The layer can be differentiated as often as its functions can: splines of order k, k times. It
+    works with the transforms of ``torch.func``.
 
     Args:
         in_features: I >= 1.
@@ -159,7 +160,7 @@ class KANLinear(nn.Module):
         if self.spline_scale is None:
             y = nn.functional.linear(features.flatten(1), self.weight.flatten(1))
         else:
-            y: Tensor = ScaledProduct.apply(features, self.weight, self.spline_scale)
+            y = scaled_product(features, self.weight, self.spline_scale)
         return y.view(*x.shape[:-1], self.out_features)
 
     def features(self, x: Tensor) -> Tensor:
@@ -172,9 +173,9 @@ class KANLinear(nn.Module):
             (N, 1 + M, I or 1).
         """
         if self.norm is None or x.shape[1] == 1:
-            return EdgeFeatures.apply(x, self.basis, self.base)
-        functions: Tensor = EdgeFeatures.apply(self.norm(x).to(x.dtype), self.basis, "zero")
-        return torch.cat([BASE_FUNCTIONS[self.base][0](x).unsqueeze(1), functions[:, 1:]], dim=1)
+            return edge_features(x, self.basis, self.base)
+        functions = edge_features(self.norm(x).to(x.dtype), self.basis, "zero")
+        return torch.cat([BASE_FUNCTIONS[self.base].value(x).unsqueeze(1), functions[:, 1:]], dim=1)
 
     def edge_functions(self, x: Tensor, outputs: slice = slice(None)) -> Tensor:
         """The learned functions phi_oi(x_i), one for each edge.

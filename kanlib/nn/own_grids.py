@@ -56,10 +56,10 @@ class OwnRange:
         """f_m(x): (..., I) -> (..., M, I)."""
         return self.basis.values(self._mapped(x)[0], out)
 
-    def slopes(self, x: Tensor) -> Tensor:
-        """df_m/dx: (..., I) -> (..., M, I)."""
+    def slopes(self, x: Tensor, order: int = 1) -> Tensor:
+        """d^n f_m/dx^n, n = ``order``: (..., I) -> (..., M, I)."""
         inner, factor = self._mapped(x)
-        return self.basis.slopes(inner) * factor
+        return self.basis.slopes(inner, order) * factor**order
 
     def _mapped(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The coordinates of ``x`` in ``basis``, and their derivative (I,)."""
@@ -106,9 +106,9 @@ class OwnKnots:
         values = splines.knot_basis(x, self.knots, self.basis.spline_order)
         return values if out is None else out.copy_(values)
 
-    def slopes(self, x: Tensor) -> Tensor:
-        """dB_m/dx: (..., I) -> (..., M, I)."""
-        return splines.knot_slope(x, self.knots, self.basis.spline_order)
+    def slopes(self, x: Tensor, order: int = 1) -> Tensor:
+        """d^n B_m/dx^n, n = ``order``, up to k: (..., I) -> (..., M, I)."""
+        return splines.knot_slope(x, self.knots, self.basis.spline_order, order)
 
 
 def on_grid(basis: Basis, grid: Tensor | None) -> Basis:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from kanlib.nn.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
-from kanlib.nn.features import SharedSums, as_weight
+from kanlib.nn.features import as_weight, shared_sums
 
 
 class SharedFunctions(nn.Module):
@@ -29,8 +29,6 @@ class SharedFunctions(nn.Module):
     For convolutions the inputs are channels, whose functions all positions share::
 
         nn.Sequential(SharedFunctions(16, axis=-3), nn.Conv2d(16, 32, 3))
-
-    Second derivatives and the transforms of ``torch.func`` raise an error.
 
     Args:
         features: the number I >= 1 of inputs.
@@ -100,7 +98,7 @@ class SharedFunctions(nn.Module):
         last = as_weight(type(self).__name__, x, self.weight).movedim(self.axis, -1)
         weight = self.weight.view(-1, self.functions, self.features)
         rows = last.reshape(-1, self.features)
-        y: Tensor = SharedSums.apply(rows, weight, self.basis, self.base)  # (N, R, I)
+        y = shared_sums(rows, weight, self.basis, self.base)  # (N, R, I)
         return y.reshape(*last.shape[:-1], self.weight.shape[1]).movedim(-1, self.axis)
 
     def extra_repr(self) -> str:

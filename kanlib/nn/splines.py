@@ -54,34 +54,42 @@ def bspline_basis(
 
 
 def bspline_slope(
-    x: Tensor, grid_size: int, spline_order: int, grid_range: tuple[float, float]
+    x: Tensor,
+    grid_size: int,
+    spline_order: int,
+    grid_range: tuple[float, float],
+    derivative: int = 1,
 ) -> Tensor:
-    """The derivatives dB_j/dx of all B-splines.
+    """The derivatives d^n B_j/dx^n of all B-splines.
 
-    M_k'(t) = -sign(t)/(k-1)! sum_i (-1)^i C(k+1, i) ((k+1)/2 - i - |t|)_+^(k-1). At order 1 the
-    slope jumps at the knots; the function returns the slope to the right of the knot.
+    For n < k the n-th derivative of M_k(t) is (-sign(t))^n/(k-n)! sum_i (-1)^i C(k+1, i)
+    ((k+1)/2 - i - |t|)_+^(k-n). For n = k it is (-1)^j C(k, j) on the j-th of the k + 1 intervals
+    of the bump. It jumps at the knots; the function returns the value to the right of the knot.
 
     Args:
         x: (..., I) floating point.
         grid_size: G.
         spline_order: k.
         grid_range: (lo, hi).
+        derivative: n, 1 to k.
 
     Returns:
-        (..., M, I), in units of 1/x.
+        (..., M, I), in units of 1/x^n.
 
     Raises:
-        ValueError: ``x`` has no axis or is not floating point.
+        ValueError: ``x`` has no axis or is not floating point, or the splines have no such
+            derivative.
     """
     _check_points(x)
-    steepness = grid_size / (grid_range[1] - grid_range[0])  # dz/dx
-    if spline_order == 1:
-        offset = _offsets(x, grid_size, spline_order, grid_range, 1.0)
-        rising, falling = (offset >= -1) & (offset < 0), (offset >= 0) & (offset < 1)
-        return rising.to(x.dtype).sub_(falling.to(x.dtype)).mul_(steepness)
-    degree = spline_order - 1
+    _check_derivative(derivative, spline_order)
+    steepness = (grid_size / (grid_range[1] - grid_range[0])) ** derivative  # (dz/dx)^n
+    degree = spline_order - derivative
+    if degree == 0:
+        return _steps(x, grid_size, spline_order, grid_range).mul_(steepness)
     unit = (steepness / math.factorial(degree)) ** (1 / degree)
     offset = _offsets(x, grid_size, spline_order, grid_range, unit)  # (..., M, I)
+    if derivative % 2 == 0:
+        return _truncated_powers(offset.abs_(), degree, spline_order, unit)
     slope = _truncated_powers(offset.abs(), degree, spline_order, unit)
     return slope.mul_(offset.sign_().neg_())
 
@@ -106,8 +114,8 @@ def knot_basis(x: Tensor, knots: Tensor, spline_order: int) -> Tensor:
     return value
 
 
-def knot_slope(x: Tensor, knots: Tensor, spline_order: int) -> Tensor:
-    """The derivatives of ``knot_basis``; where they jump, the slope to the right.
+def knot_slope(x: Tensor, knots: Tensor, spline_order: int, derivative: int = 1) -> Tensor:
+    """The derivatives d^n/dx^n of ``knot_basis``; where they jump, the value to the right.
 
     B_j' = k (B_j / (t_{j+k} - t_j) - B_{j+1} / (t_{j+k+1} - t_{j+1})), both of order k - 1 (de
     Boor, ch. X).
@@ -116,13 +124,21 @@ def knot_slope(x: Tensor, knots: Tensor, spline_order: int) -> Tensor:
         x: (..., I) floating point.
         knots: (I, G + 2k + 1).
         spline_order: k.
+        derivative: n, 1 to k.
 
     Returns:
-        (..., M, I), in units of 1/x.
+        (..., M, I), in units of 1/x^n.
+
+    Raises:
+        ValueError: the splines have no such derivative.
     """
-    t, k = knots.to(x).T, spline_order
-    lower = knot_basis(x, knots, k - 1) * (k * _inverse(t[k:] - t[:-k]))
-    return lower[..., :-1, :] - lower[..., 1:, :]
+    _check_derivative(derivative, spline_order)
+    t = knots.to(x).T
+    found = knot_basis(x, knots, spline_order - derivative)
+    for k in range(spline_order - derivative + 1, spline_order + 1):
+        found = found * (k * _inverse(t[k:] - t[:-k]))
+        found = found[..., :-1, :] - found[..., 1:, :]
+    return found
 
 
 def data_knots(
@@ -177,6 +193,27 @@ def _check_points(x: Tensor) -> None:
             f"x of shape {tuple(x.shape)} and {x.dtype} must be floating point and have at least "
             "one axis"
         )
+
+
+def _check_derivative(derivative: int, spline_order: int) -> None:
+    """Refuse a derivative that is 0 between the knots and infinite at them."""
+    if not 1 <= derivative <= spline_order:
+        raise ValueError(
+            f"derivative={derivative} of B-splines must be 1 to spline_order={spline_order}: take "
+            "splines of a higher order, or another basis"
+        )
+
+
+def _steps(x: Tensor, grid_size: int, spline_order: int, grid_range: tuple[float, float]) -> Tensor:
+    """The k-th derivatives of all bumps by z: constant on each interval."""
+    low, high = grid_range
+    cell = torch.floor((x - low) * (grid_size / (high - low)))
+    first = torch.arange(grid_size + spline_order, dtype=x.dtype, device=x.device) - spline_order
+    place = cell.unsqueeze(-2) - first.unsqueeze(-1)  # (..., M, I), 0 to k within the bump
+    total = torch.zeros_like(place)
+    for j in range(spline_order + 1):
+        total.add_((place == j).to(x.dtype), alpha=(-1) ** j * math.comb(spline_order, j))
+    return total
 
 
 def _offsets(

@@ -9,6 +9,7 @@ import torch
 import truth
 
 from kanlib.nn import BASES, BSpline, Chebyshev, Fourier, GaussianRBF, MexicanHat, Polynomial
+from kanlib.nn.bases import BASE_FUNCTIONS
 
 EXAMPLES = [
     *(family() for family in BASES.values()),
@@ -34,6 +35,43 @@ def test_values_and_slopes_follow_the_definition(basis, dtype, tolerance):
         expected = truth.basis_values(basis, x.double().numpy(), derivative)  # (P, M)
         ours = computed.transpose(1, 2).reshape(150, basis.size)
         np.testing.assert_allclose(ours, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("basis", [*EXAMPLES, *(BSpline(4, k) for k in (2, 4, 5))], ids=repr)
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+def test_each_derivative_is_the_slope_of_the_one_before(basis, order):
+    x = torch.linspace(-2.87, 2.93, 150, dtype=torch.float64).view(50, 3)
+    if order > getattr(basis, "spline_order", order):
+        with pytest.raises(ValueError, match=f"derivative={order} "):
+            basis.slopes(x, order)
+        return
+    step = 1e-4  # x lies on no knot, and further from each
+    high, low = (basis.slopes(x + s, order - 1) for s in (step, -step))
+    found = basis.slopes(x, order)
+    assert found.shape == (50, basis.size, 3)
+    scale = 1 + found.abs().max().item()
+    torch.testing.assert_close(found, (high - low) / (2 * step), rtol=0, atol=1e-4 * scale)
+    far = torch.tensor([[-1e4], [-30.0], [0.0], [30.0], [1e4]])
+    assert basis.slopes(far, order).isfinite().all()
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+def test_derivatives_of_splines_at_knots_are_those_to_the_right(order):
+    basis = BSpline(4, order)
+    x = torch.arange(-8, 9, dtype=torch.float64)[:, None] / 4  # knots, and middles between them
+    for derivative in range(1, order + 1):
+        ours = basis.slopes(x, derivative)[..., 0]
+        beside = truth.basis_values(basis, x[:, 0].numpy() + 1e-9, derivative)
+        np.testing.assert_allclose(ours, beside, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_derivatives_of_silu_are_those_of_autograd(order):
+    x = torch.linspace(-9, 9, 50, dtype=torch.float64, requires_grad=True)
+    expected = torch.nn.functional.silu(x)
+    for _ in range(order):
+        (expected,) = torch.autograd.grad(expected.sum(), x, create_graph=True)
+    torch.testing.assert_close(BASE_FUNCTIONS["silu"].slope(x, order), expected)
 
 
 @pytest.mark.parametrize("basis", EXAMPLES, ids=repr)

@@ -275,12 +275,30 @@ def test_it_compiles_as_a_whole(make, separate_scale):
 
 
 @each_layer
-def test_differentiating_twice_is_an_error_not_a_wrong_number(make):
-    layer = make()
-    x = torch.rand(3, 2, *(6,) * layer.axes, requires_grad=True)
-    (grad,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="twice"):
-        grad.square().sum().backward()
+@pytest.mark.parametrize("separate_scale", [True, False])
+def test_second_derivatives_are_those_of_finite_differences(make, separate_scale):
+    layer = make(separate_scale=separate_scale, **EXACT)
+    x = images(1, 2, *(3,) * layer.axes).requires_grad_()
+    names = [name for name, _ in layer.named_parameters()]
+
+    def function(x, *parameters):
+        return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
+
+    assert torch.autograd.gradgradcheck(function, (x, *layer.parameters()))
+
+
+@each_layer
+def test_each_image_has_gradients_of_its_own(make):
+    layer, x = make(separate_scale=True, **EXACT), images(3, 2, *(6,) * make().axes)
+    parameters = dict(layer.named_parameters())
+
+    def loss(parameters, image):
+        return torch.func.functional_call(layer, parameters, (image,)).square().sum()
+
+    found = torch.func.vmap(torch.func.grad(loss), (None, 0))(parameters, x)
+    for n, image in enumerate(x):
+        expected = torch.autograd.grad(layer(image).square().sum(), list(parameters.values()))
+        torch.testing.assert_close([grad[n] for grad in found.values()], list(expected))
 
 
 @each_layer

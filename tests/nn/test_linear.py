@@ -212,20 +212,82 @@ def test_fresh_weights_have_the_distribution_of_efficient_kan():
         assert abs(values.mean().item()) < 0.03 * limit
 
 
-def test_differentiating_twice_is_an_error_not_a_wrong_number(plain):
-    layer, x = plain, inputs(4, IN).requires_grad_()
-    for loss in (layer(x).sum(), layer(x).square().sum()):  # constant, varying upstream gradient
-        (grad,) = torch.autograd.grad(loss, x, create_graph=True)
-        with pytest.raises(RuntimeError, match="twice"):
-            (loss + grad.square().sum()).backward()
-    # Asked for by name, a tensor is reached only along the paths that lead to it.
-    dense = torch.nn.Linear(IN, IN, dtype=layer.weight.dtype)
-    for leaf in (x, dense.weight, *layer.parameters()):
-        (grad,) = torch.autograd.grad(layer(dense(x)).sum(), x, create_graph=True)
-        with pytest.raises(RuntimeError, match="twice"):
-            torch.autograd.grad(grad.square().sum(), leaf)
-    with pytest.raises(RuntimeError, match="twice"):
-        torch.autograd.functional.hessian(lambda x: layer(x).sum(), x.detach())
+def called(layer: KANLinear) -> tuple[Any, tuple[torch.Tensor, ...]]:
+    """The layer as a function of its inputs and parameters, and the parameters."""
+    names = [name for name, _ in layer.named_parameters()]
+
+    def function(x, *parameters):
+        return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
+
+    return function, tuple(layer.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop", "ignore:.*jit.script")
+def test_second_derivatives_are_those_of_finite_differences(layer):
+    function, parameters = called(layer)
+    x = inputs(3, IN).requires_grad_()
+    if getattr(layer.basis, "spline_order", None) == 1:
+        with pytest.raises(ValueError, match=r"derivative=2 .* spline_order=1"):
+            torch.autograd.gradgradcheck(function, (x, *parameters))
+        return
+    assert torch.autograd.gradgradcheck(
+        function, (x, *parameters), check_fwd_over_rev=True, check_batched_grad=True
+    )
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop", "ignore:.*jit.script")
+def test_the_transforms_of_torch_func_agree_with_autograd(layer):
+    function, parameters = called(layer)
+    x = inputs(4, IN)
+
+    def loss(parameters, row):
+        return function(row, *parameters).square().sum()
+
+    by_row = torch.func.vmap(torch.func.grad(loss), (None, 0))(parameters, x)
+    for n, row in enumerate(x):
+        expected = torch.autograd.grad(layer(row).square().sum(), parameters)
+        torch.testing.assert_close([grad[n] for grad in by_row], list(expected))
+    backward = torch.func.vmap(torch.func.jacrev(layer))(x)
+    torch.testing.assert_close(torch.func.vmap(torch.func.jacfwd(layer))(x), backward)
+    direction = inputs(4, IN)
+    along = torch.func.jvp(layer, (x,), (direction,))[1]
+    torch.testing.assert_close(along, torch.einsum("noi,ni->no", backward, direction))
+    whole = torch.autograd.functional.jacobian(layer, x, vectorize=True)
+    torch.testing.assert_close(torch.einsum("nonj->noj", whole), backward)
+    several = tuple(torch.stack([p, 2 * p]) for p in parameters)  # an ensemble
+    y = torch.func.vmap(lambda *p: function(x, *p))(*several)
+    expected = torch.stack([function(x, *p) for p in zip(*several, strict=True)])
+    torch.testing.assert_close(y, expected)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_a_loss_of_second_derivatives_is_trained_or_refused(order):
+    # Two layers in a row: its gradients ask for third derivatives of the first one's splines.
+    torch.manual_seed(0)
+    options: Any = {"basis": BSpline(5, order), "init_noise": 5.0, "dtype": torch.float64}
+    model = torch.nn.Sequential(KANLinear(1, 4, **options), KANLinear(4, 1, **options))
+    x = torch.linspace(-1, 1, 11, dtype=torch.float64)[:, None].requires_grad_()  # on knots, too
+
+    def loss():
+        (slope,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+        (bend,) = torch.autograd.grad(slope.sum(), x, create_graph=True)
+        return (bend - 1).square().mean()
+
+    if order < 3:
+        with pytest.raises(ValueError, match=f"spline_order={order}: take"):
+            loss().backward()
+        return
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=50, line_search_fn="strong_wolfe")
+    before = loss().item()
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    assert loss().item() < before / 20
 
 
 def test_a_default_device_that_is_another_does_not_matter():

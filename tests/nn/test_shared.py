@@ -65,6 +65,8 @@ def test_gradients_are_those_of_finite_differences(options):
         return torch.func.functional_call(layer, {"weight": weight}, x)
 
     assert torch.autograd.gradcheck(function, (x, layer.weight))
+    if getattr(layer.basis, "spline_order", 2) > 1:
+        assert torch.autograd.gradgradcheck(function, (x, layer.weight))
 
 
 def test_with_all_features_as_its_functions_it_is_the_kan_layer():
@@ -151,12 +153,28 @@ def test_parameters_are_counted_in_closed_form():
     assert count_parameters(SharedLinear(20, 7, 3)) == 20 * 3 * 9 + 7 * 3 * 20 + 7
 
 
-def test_differentiating_twice_is_an_error_not_a_wrong_number():
-    layer, x = functions(), inputs(4, IN).requires_grad_()
-    for leaf in (x, layer.weight):
-        (grad,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
-        with pytest.raises(RuntimeError, match="twice"):
-            torch.autograd.grad(grad.square().sum(), leaf)
+@pytest.mark.filterwarnings("ignore:There is a performance drop", "ignore:.*jit.script")
+@pytest.mark.parametrize("basis", [family() for family in BASES.values()], ids=str)
+def test_the_transforms_of_torch_agree_with_autograd(basis):
+    layer, x = functions(basis=basis), inputs(4, IN)
+    parameters = {"weight": layer.weight.detach()}
+
+    def loss(parameters, row):
+        return torch.func.functional_call(layer, parameters, row).square().sum()
+
+    by_row = torch.func.vmap(torch.func.grad(loss), (None, 0))(parameters, x)["weight"]
+    for row, found in zip(x, by_row, strict=True):
+        (wanted,) = torch.autograd.grad(layer(row).square().sum(), layer.weight)
+        torch.testing.assert_close(found, wanted)
+    backward = torch.func.vmap(torch.func.jacrev(layer))(x)
+    torch.testing.assert_close(torch.func.vmap(torch.func.jacfwd(layer))(x), backward)
+    tangent = torch.randn_like(layer.weight)
+
+    def of_weight(weight):
+        return torch.func.functional_call(layer, {"weight": weight}, x)
+
+    _, along = torch.func.jvp(of_weight, (layer.weight,), (tangent,))
+    torch.testing.assert_close(along, of_weight(tangent))  # it is linear in the weight
 
 
 def test_weights_survive_a_round_trip_without_pickle():
