@@ -11,13 +11,12 @@ from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import is_parametrized
 
 from kanlib.nn import splines
 from kanlib.nn.bases import BSpline
 from kanlib.nn.conv import KANConv
 from kanlib.nn.hooks import watch
-from kanlib.nn.linear import KANLinear
+from kanlib.nn.linear import KANLinear, check_plain
 from kanlib.nn.own_grids import OwnKnots, OwnRange
 
 Refinement = Literal["finer", "longer"]
@@ -100,7 +99,7 @@ def update_grids(
         margin: likewise.
 
     Raises:
-        TypeError: a layer has parametrizations.
+        TypeError: a layer is pruned, or has a weight norm or another parametrization.
         ValueError: an argument is out of range, a layer's basis has no such grid, or the model has
             KAN convolutions or no KAN layer.
     """
@@ -138,15 +137,15 @@ def refine(layer: _Layer, grid_size: int, grid_range: tuple[float, float] | None
             has its own range, it is stretched as (lo, hi) is from the range of the basis.
 
     Returns:
-        A new layer of the same dtype and mode, on the same device, with the same scales.
+        A new layer of the same class, dtype and mode, on the same device, with the same scales and
+        hooks.
 
     Raises:
-        TypeError: the layer has parametrizations.
+        TypeError: the layer is pruned, or has a weight norm or another parametrization.
         ValueError: the layer has another basis or knots for each input, or an argument is out of
             range.
     """
-    if is_parametrized(layer):
-        raise TypeError(f"refine: layer={layer!r} must have no parametrizations")
+    check_plain("refine", layer)
     old = _splines_of(layer)
     new = replace(old, grid_size=grid_size, grid_range=grid_range or old.grid_range)
     # On each interval k + 1 points determine the polynomial. Twice as many are taken.
@@ -179,6 +178,7 @@ def refine_model(model: nn.Module, how: Refinement) -> None:
             on it. The model computes the same everywhere.
 
     Raises:
+        TypeError: a layer is pruned, or has a weight norm or another parametrization.
         ValueError: ``how`` is neither, a layer has another basis, or ``model`` is a layer itself.
     """
     if how not in get_args(Refinement):

@@ -221,12 +221,11 @@ class KANLinear(nn.Module):
                 layer could not tell the knots apart.
 
         Raises:
-            TypeError: the layer has parametrizations.
+            TypeError: the layer is pruned, or has a weight norm or another parametrization.
             ValueError: an argument is out of range, the basis has no such grid, or the layer has a
                 layer norm.
         """
-        if not isinstance(self.weight, nn.Parameter):
-            raise TypeError(f"update_grid: layer={self!r} must have no parametrizations")
+        check_plain("update_grid", self)
         if self.norm is not None:  # it puts all inputs on one scale already
             raise ValueError(f"update_grid: layer={self!r} must have no layer norm")
         if not 0 <= grid_eps <= 1:
@@ -274,6 +273,16 @@ class KANLinear(nn.Module):
             f"{self.in_features}, {self.out_features}, basis={self.basis}, base={self.base!r}, "
             f"separate_scale={self.spline_scale is not None}, layer_norm={self.norm is not None}"
         )
+
+
+def check_plain(owner: str, layer: nn.Module) -> None:
+    """Refuse a layer whose weights are computed from others: new ones would be lost."""
+    for name in ("weight", "spline_scale"):
+        if getattr(layer, name) is not None and name not in layer._parameters:
+            raise TypeError(
+                f"{owner}: layer={layer!r} must have its {name} as a parameter: undo its pruning, "
+                "weight norm or other parametrization first"
+            )
 
 
 def KAN(widths: Sequence[int], **options: Any) -> nn.Sequential:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from kanlib import BSpline, Chebyshev, KANLinear, coverage, refine
 from kanlib.models.dense import kan_pure
@@ -113,10 +114,53 @@ def test_an_argument_out_of_range_is_named(name, value):
         refine(layer_of(), **options)
 
 
-def test_a_layer_with_parametrizations_is_refused():
-    layer: Any = nn.utils.parametrizations.weight_norm(layer_of())
-    with pytest.raises(TypeError, match="refine: layer=ParametrizedKANLinear"):
-        refine(layer, 10)
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize(
+    "change",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.weight_norm,
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+        lambda layer: prune.l1_unstructured(layer, "spline_scale", 0.5),
+    ],
+    ids=["weight norm", "spectral norm", "old weight norm", "pruned", "scale pruned"],
+)
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda layer: refine(layer, 10),
+        lambda layer: refine_model(nn.Sequential(layer), "finer"),
+        lambda layer: layer.update_grid(torch.rand(9, 3)),
+    ],
+    ids=["refine", "refine_model", "update_grid"],
+)
+def test_a_layer_whose_weights_are_made_of_others_is_refused(change, move):
+    layer: Any = layer_of(separate_scale=True)
+    change(layer)
+    with pytest.raises(TypeError, match=r"(?s)(refine|update_grid): layer=.*KANLinear.* first"):
+        move(layer)
+
+
+class Louder(KANLinear):
+    """Has an argument of its own."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__(3, 4, dtype=torch.float64)
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * super().forward(x)
+
+
+def test_a_subclass_and_hooks_survive():
+    model: Any = nn.Sequential(Louder(2.0))
+    model[0].register_forward_hook(lambda layer, args, y: y + 1)
+    x = torch.rand(5, 3, dtype=torch.float64)
+    before = model(x)
+    refine_model(model, "longer")
+    assert type(model[0]) is Louder and model[0].basis.grid_size == 11
+    torch.testing.assert_close(model(x), before)
 
 
 @pytest.mark.parametrize("how", ["finer", "longer"])
