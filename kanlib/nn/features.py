@@ -249,10 +249,9 @@ class _TransformableSums(_SharedSums):
         return along
 
     @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[Any, ...], x: Tensor, weight: Tensor, basis: Basis, base: str
-    ) -> tuple[Tensor, int]:
+    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Tensor, int]:
         """The formula, for each of a batch."""
+        x, weight, basis, base = inputs
         formula = partial(_sum_features, basis=basis, base=base)
         return torch.vmap(formula, in_dims[:2])(x, weight), 0
 
