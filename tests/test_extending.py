@@ -65,7 +65,7 @@ class Tilted(Sines):
         return super()._angles(x + self.tilt)
 
 
-def linear(shape: tuple[int, int, int], bottleneck: int) -> Autoencoder:
+def straight(shape: tuple[int, int, int], bottleneck: int) -> Autoencoder:
     """A linear map to the code, and one back."""
     pixels = shape[0] * shape[1] * shape[2]
     return Autoencoder(
@@ -98,7 +98,7 @@ title: Stripes
 about: Are sines and a linear model of use for stripes?
 common: {dataset: stripes, epochs: 2, bottleneck: [2, 3], seed: [0, 1]}
 grid:
-  - {model: [linear, pca]}
+  - {model: [straight, pca]}
   - {model: kan-pure, basis: sines, degree: [2, 3]}
 """
 
@@ -109,8 +109,8 @@ def extended() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BASES, "sines", Sines)
         patch.setitem(BASES, "tilted/sines", Tilted)
-        spec = ModelSpec("linear AE", linear, colour="#123456", marker="P")
-        patch.setitem(MODELS, "linear", spec)
+        spec = ModelSpec("linear AE", straight, colour="#123456", marker="P")
+        patch.setitem(MODELS, "straight", spec)
         patch.setitem(METRICS, "worst_image", worst_image)
         patch.setitem(DATASETS, "stripes", stripes)
         yield
@@ -173,7 +173,7 @@ def test_a_trained_model_with_a_new_basis_comes_back(runs: list[Run], results: P
 def test_a_parameter_of_a_new_name_goes_from_yaml_to_a_record_and_a_label(
     tmp_path: Path, results: Path
 ):
-    text = EXPERIMENT[: EXPERIMENT.index("  - {model: [linear")] + (
+    text = EXPERIMENT[: EXPERIMENT.index("  - {model: [straight")] + (
         "  - {model: kan-pure, basis: tilted/sines, degree: 2,"
         " basis_options: [null, {tilt: 1e-1, form: '/?'}, {tilt: 0.5}]}\n"
     )

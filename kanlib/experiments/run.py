@@ -34,6 +34,7 @@ _BASIS_PARAMETERS = ("grid_size", "spline_order", "grid_range", "degree", "group
 PLACE = ("dataset", "bottleneck", "seed")
 # File systems take names of 255 bytes; the longest ending, .safetensors, has 12.
 _LONGEST_STEM = 200
+Activation = Literal["relu", "gelu", "silu", "prelu"]
 # It names a folder of records.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
@@ -72,6 +73,15 @@ class Run(Settings):
         refine: "finer" or "longer" grid after half of the epochs (``kanlib.nn.refine_model``).
         update_grid: "range" or "knots": in the first half, the grid of each input follows the data
             (see ``kanlib.training.TrainingConfig``).
+        activation: of the hidden layers of "mlp" and "cnn-dense": "relu", "gelu", "silu" or
+            "prelu"; None: ReLU.
+        depth: hidden layers on each side of "mlp" and "kan-shared"; None: one.
+        functions: of each hidden node of "kan-shared"; None: one.
+        input_functions: a learned function of each input of "kan-shared".
+        input_scale: a learned factor and offset of each input of "mlp".
+        centred: subtract the mean of the training images from what the encoder sees.
+        linear_path: add a linear autoencoder that starts at PCA.
+        budget: widen the model to about so many parameters.
         validation: part of the training split that is held out, in (0, 1); None: none.
         measured_on: "test", or "validation": then the test split is never read, and what the record
             says of a test split is said of the validation split.
@@ -107,6 +117,14 @@ class Run(Settings):
     init_noise: Annotated[float, Field(ge=0, title="initial noise")] = 0.1
     refine: Annotated[Refinement | None, Field(title="refined grid")] = None
     update_grid: Annotated[GridUpdate | None, Field(title="updated grid")] = None
+    activation: Activation | None = None
+    depth: Annotated[int | None, Field(ge=0, le=8, title="hidden layers")] = None
+    functions: Annotated[Positive | None, Field(title="functions")] = None
+    input_functions: Annotated[bool, Field(title="functions of the inputs")] = False
+    input_scale: Annotated[bool, Field(title="scale of the inputs")] = False
+    centred: bool = False
+    linear_path: Annotated[bool, Field(title="linear path")] = False
+    budget: Annotated[Positive | None, Field(title="parameters")] = None
     validation: Annotated[Fraction | None, Field(title="validation split")] = None
     measured_on: Literal["test", "validation"] = "test"
 
@@ -138,7 +156,8 @@ class Run(Settings):
                 f"basis={self.basis!r}; it is for KAN layers of B-splines"
             )
         # A layer that may have a layer norm is a KANLinear.
-        movable = "layer_norm" in MODELS[self.model].options and not self.layer_norm
+        movable = {"layer_norm", "separate_scale"} <= MODELS[self.model].options
+        movable = movable and not self.layer_norm
         how = self.update_grid
         if how and not (movable and takes_grid(self._basis(), GRID_EPS[how])):
             raise ValueError(
@@ -199,7 +218,8 @@ class Run(Settings):
     def _options(self) -> dict[str, Any]:
         """What ``build_model`` is to know beside the defaults."""
         names = ("hidden", "match_parameters", "separate_scale", "layer_norm", "output")
-        names += ("base", "init_noise")
+        names += ("base", "init_noise", "activation", "depth", "functions", "input_functions")
+        names += ("input_scale", "centred", "linear_path", "budget")
         changed = self.changes()
         options = {name: changed[name] for name in names if name in changed}
         if changed.keys() & {"basis", "basis_options", *_BASIS_PARAMETERS}:

@@ -11,6 +11,14 @@ Shape = tuple[int, int, int]
 _LARGEST = 2**17  # size of a model
 
 
+class Fitted(nn.Module):
+    """A part of an autoencoder that is fitted to the training images before the training."""
+
+    def fit(self, images: Tensor) -> None:
+        """Fit to (N, C, H, W)."""
+        raise NotImplementedError
+
+
 class Autoencoder(nn.Module):
     """An encoder and a decoder for images of one shape.
 
@@ -23,6 +31,19 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
+
+    def fit(self, images: Tensor) -> None:
+        """Compute before the training what follows from the training images, if anything does.
+
+        Args:
+            images: (N, C, H, W), those of the training split that are trained on.
+
+        Raises:
+            ValueError: too few images.
+        """
+        for part in self.modules():
+            if isinstance(part, Fitted):
+                part.fit(images)
 
     def encode(self, images: Tensor) -> Tensor:
         """(N, C, H, W), values in [-1, 1] -> codes (N, bottleneck)."""

@@ -3,6 +3,7 @@
 Source: the code of the authors of arXiv 2410.02077 (AminMoradiXL/kan_ae).
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from functools import partial
@@ -12,8 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from kanlib.models.autoencoder import Autoencoder, Shape, check_bottleneck
+from kanlib.models.dense import activated
+from kanlib.nn.bases import Basis, BSpline
 from kanlib.nn.conv import KANConv2d, KANConvTranspose2d
 from kanlib.nn.linear import LayerOptions
+from kanlib.nn.shared import SharedFunctions
+
+_SPLINES = BSpline()
 
 # The authors' networks: (C, H, W), bottleneck -> channels after the image's, strides.
 _PUBLISHED_CONV: dict[tuple[Shape, int], tuple[tuple[int, int, int], tuple[int, int, int]]] = {
@@ -76,6 +82,74 @@ def kan_conv(
         for layer in (KANConv2d, KANConvTranspose2d)
     )
     return _mirrored(shape, bottleneck, width, dataset, down, up, list)
+
+
+def cnn_dense(
+    shape: Shape, bottleneck: int, width: float = 16, *, activation: str = "relu"
+) -> Autoencoder:
+    """Two strided 3x3 convolutions and a dense layer to the code; mirrored. No output activation.
+
+    Not in the paper, whose CNN has one or a few channels at its code. Here the channels double as
+    the map shrinks.
+
+    Args:
+        shape: (C, H, W) of the images.
+        bottleneck: size of the code, 1 to C H W.
+        width: channels of the first convolution; the second has twice as many. It is rounded.
+        activation: "relu", "gelu", "silu" or "prelu".
+    """
+    return _with_dense_code(shape, bottleneck, width, partial(activated, activation))
+
+
+def kan_shared_conv(
+    shape: Shape,
+    bottleneck: int,
+    width: float = 16,
+    *,
+    basis: Basis = _SPLINES,
+    base: str = "silu",
+    init_noise: float = 0.1,
+) -> Autoencoder:
+    """``cnn_dense`` with a learned function of each channel, which all positions share.
+
+    Args:
+        shape: (C, H, W) of the images.
+        bottleneck: size of the code, 1 to C H W.
+        width: as of ``cnn_dense``.
+        basis: of ``SharedFunctions``, as the two that follow.
+        base: "silu", "identity" or "zero".
+        init_noise: >= 0.
+    """
+    functions = partial(SharedFunctions, basis=basis, base=base, init_noise=init_noise, axis=-3)
+    return _with_dense_code(shape, bottleneck, width, functions)
+
+
+def _with_dense_code(
+    shape: Shape, bottleneck: int, width: float, activation: Callable[[int], nn.Module]
+) -> Autoencoder:
+    """The networks of ``cnn_dense``; ``activation`` takes a number of channels."""
+    check_bottleneck(shape, bottleneck)
+    channels = (shape[0], max(1, round(width)), max(1, round(2 * width)))
+    sizes = [(shape[1], shape[2])]
+    encoder: list[nn.Module] = []
+    decoder: list[nn.Module] = []
+    for outer, inner in itertools.pairwise(channels):
+        height, width = sizes[-1]
+        smaller = (height + 1) // 2, (width + 1) // 2
+        lacks = (height + 1) % 2, (width + 1) % 2  # of the mirror's output
+        encoder += [nn.Conv2d(outer, inner, 3, 2, 1), activation(inner)]
+        mirror = nn.ConvTranspose2d(inner, outer, 3, 2, 1, lacks)
+        decoder = [activation(inner), mirror, *decoder]
+        sizes.append(smaller)
+    features = channels[-1] * math.prod(sizes[-1])
+    encoder += [nn.Flatten(), nn.Linear(features, bottleneck)]
+    decoder = [
+        nn.Linear(bottleneck, features),
+        nn.Unflatten(1, (channels[-1], *sizes[-1])),
+        *decoder,
+    ]
+    model = Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder))
+    return model.to(memory_format=torch.channels_last)  # faster on a CPU
 
 
 def _mirrored(

@@ -8,11 +8,12 @@ the two differ, the docstring says which is followed.
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypedDict, Unpack
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from kanlib.models.autoencoder import Autoencoder, Shape, check_bottleneck
 from kanlib.nn.bases import Basis, BSpline
@@ -32,6 +33,17 @@ class NodeOptions(TypedDict, total=False):
     basis: Basis | Rational
     base: str
     init_noise: float
+
+
+class StackOptions(TypedDict, total=False):
+    """What describes the hidden dense layers of a model.
+
+    ``depth``: how many on each side, >= 0; 1 by default. ``layer_norm``: normalise what enters an
+    activation.
+    """
+
+    depth: int
+    layer_norm: bool
 
 
 class EdgeOptions(NodeOptions, total=False):
@@ -60,7 +72,13 @@ def kan(
         options: basis (or ``Rational``), base, init_noise and layer_norm of ``KANLinear``.
     """
     layer = partial(_on_edges, separate_scale=separate_scale, **options)
-    return _mirrored(shape, bottleneck, hidden, layer, lambda width: nn.ReLU())
+    check_bottleneck(shape, bottleneck)
+    pixels, hidden = math.prod(shape), bottleneck if hidden is None else hidden
+    to_code = [layer(pixels, hidden), nn.ReLU(), nn.Linear(hidden, bottleneck)]
+    from_code = [nn.Linear(bottleneck, hidden), nn.ReLU(), layer(hidden, pixels)]
+    return Autoencoder(
+        nn.Sequential(nn.Flatten(), *to_code), nn.Sequential(*from_code, nn.Unflatten(1, shape))
+    )
 
 
 def kan_pure(
@@ -100,11 +118,24 @@ def kan_pure(
     )
 
 
+def linear(shape: Shape, bottleneck: int) -> Autoencoder:
+    """Dense layer | dense layer, without activation: what PCA computes, but trained.
+
+    Args:
+        shape: (C, H, W) of the images.
+        bottleneck: size of the code, 1 to C H W.
+    """
+    return mlp(shape, bottleneck, depth=0)
+
+
 def mlp(
     shape: Shape,
     bottleneck: int,
     hidden: int | None = None,
-    activation: Callable[[int], nn.Module] = lambda width: nn.ReLU(),
+    *,
+    activation: str = "relu",
+    input_scale: bool = False,
+    **options: Unpack[StackOptions],
 ) -> Autoencoder:
     """``kan`` with a dense layer in the place of each KAN layer.
 
@@ -112,10 +143,12 @@ def mlp(
         shape: (C, H, W) of the images.
         bottleneck: size of the code, 1 to C H W.
         hidden: width of the hidden layers; the bottleneck's, as in ``kan`` (None).
-        activation: width -> activation of a hidden layer. With ``SharedFunctions``
-            the nodes carry what the edges of a KAN carry.
+        activation: of the hidden layers: "relu", "gelu", "silu" or "prelu".
+        input_scale: learn a factor and an offset for each pixel.
+        options: depth and layer_norm.
     """
-    return _mirrored(shape, bottleneck, hidden, nn.Linear, activation)
+    first = [_Scale(math.prod(shape))] if input_scale else []
+    return _stack(shape, bottleneck, hidden, partial(activated, activation), first, **options)
 
 
 def spline_mlp(
@@ -132,7 +165,36 @@ def spline_mlp(
         hidden: width of the hidden layers; the bottleneck's (None).
         options: basis (or ``Rational``), base and init_noise of ``SharedFunctions``.
     """
-    return mlp(shape, bottleneck, hidden, lambda width: _on_nodes(width, **options))
+    return _stack(shape, bottleneck, hidden, lambda width: _on_nodes(width, **options))
+
+
+def kan_shared(
+    shape: Shape,
+    bottleneck: int,
+    hidden: int | None = None,
+    *,
+    functions: int = 1,
+    input_functions: bool = False,
+    depth: int = 1,
+    layer_norm: bool = False,
+    **options: Unpack[NodeOptions],
+) -> Autoencoder:
+    """``mlp`` with learned functions on its hidden nodes, which the edges behind a node share.
+
+    Args:
+        shape: (C, H, W) of the images.
+        bottleneck: size of the code, 1 to C H W.
+        hidden: width of the hidden layers; the bottleneck's (None).
+        functions: of each hidden node, >= 1; 1 with ``Rational``.
+        input_functions: learn a function of each pixel, too.
+        depth: hidden layers on each side, as of ``mlp``.
+        layer_norm: before the functions, as of ``mlp``.
+        options: basis (or ``Rational``), base and init_noise of ``SharedFunctions``.
+    """
+    nodes = options if functions == 1 else {"functions": functions, **options}
+    first = [_on_nodes(math.prod(shape), **options)] if input_functions else []
+    activation = partial(_on_nodes, **nodes)
+    return _stack(shape, bottleneck, hidden, activation, first, depth=depth, layer_norm=layer_norm)
 
 
 def _on_edges(
@@ -155,18 +217,60 @@ def _on_nodes(width: int, *, basis: Basis | Rational = _SPLINES, **options: Any)
     return SharedFunctions(width, basis=basis, **options)
 
 
-def _mirrored(
+def activated(name: str, width: int) -> nn.Module:
+    """A fixed activation by name; PReLU has a slope for each of ``width`` channels.
+
+    Raises:
+        ValueError: there is no such activation.
+    """
+    fixed = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+    if name == "prelu":
+        return nn.PReLU(width)
+    if name not in fixed:
+        raise ValueError(f"activation={name!r} must be one of {', '.join(fixed)}, prelu")
+    return fixed[name]()
+
+
+class _Scale(nn.Module):
+    """A learned factor and offset of each input, 1 and 0 at the start."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight + self.bias
+
+
+def _stack(
     shape: Shape,
     bottleneck: int,
     hidden: int | None,
-    layer: Callable[[int, int], nn.Module],
     activation: Callable[[int], nn.Module],
+    first: Sequence[nn.Module] = (),
+    *,
+    depth: int = 1,
+    layer_norm: bool = False,
 ) -> Autoencoder:
-    """Layer, activation, dense | dense, activation, layer."""
+    """Dense layers with an activation between each two; ``depth`` hidden ones on each side.
+
+    An activation may make several numbers of each node. What is ``first`` stands before all.
+    """
     check_bottleneck(shape, bottleneck)
     pixels, hidden = math.prod(shape), bottleneck if hidden is None else hidden
-    to_code = [layer(pixels, hidden), activation(hidden), nn.Linear(hidden, bottleneck)]
-    from_code = [nn.Linear(bottleneck, hidden), activation(hidden), layer(hidden, pixels)]
+
+    def dense(widths: list[int], first: Sequence[nn.Module] = ()) -> list[nn.Module]:
+        """Layers from each width to the next."""
+        layers, inputs = [*first], widths[0]
+        for width in widths[1:-1]:
+            norm = [nn.LayerNorm(width)] if layer_norm else []
+            layers += [nn.Linear(inputs, width), *norm, activation(width)]
+            inputs = width * getattr(layers[-1], "functions", 1)
+        return [*layers, nn.Linear(inputs, widths[-1])]
+
+    widths = [pixels, *[hidden] * depth, bottleneck]
     return Autoencoder(
-        nn.Sequential(nn.Flatten(), *to_code), nn.Sequential(*from_code, nn.Unflatten(1, shape))
+        nn.Sequential(nn.Flatten(), *dense(widths, first)),
+        nn.Sequential(*dense(widths[::-1]), nn.Unflatten(1, shape)),
     )

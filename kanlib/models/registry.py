@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
 from kanlib.models import dense
 from kanlib.models.autoencoder import Autoencoder, Shape, count_parameters, match_parameters
-from kanlib.models.conv import conv, kan_conv
+from kanlib.models.conv import cnn_dense, conv, kan_conv, kan_shared_conv
 from kanlib.models.pca import PCA
+from kanlib.models.wrappers import LinearPath, with_centre, with_output
 from kanlib.nn.rational import Rational
 
 
@@ -44,8 +44,10 @@ _CONV = frozenset({"dataset", "output"})
 _HIDDEN = frozenset({"hidden", "output"})
 _NODES = _HIDDEN | {"basis", "base", "init_noise"}  # of learned functions
 _EDGES = _NODES | {"separate_scale", "layer_norm"}
-_OF_BASES = _EDGES - _HIDDEN - {"basis"}  # not of rational functions
+_OF_BASES = _EDGES - _HIDDEN - {"basis"} | {"functions"}  # not of rational functions
 _KAN_CONV = _CONV | _EDGES - {"hidden", "layer_norm"}
+_ANY = frozenset({"output", "centred", "linear_path"})  # of the better-dressed models
+_STACK = _ANY | {"hidden", "depth", "layer_norm"}
 # Colours are those of Okabe and Ito, which survive colour blindness. A new model is one line.
 MODELS: dict[str, ModelSpec] = {
     "kan": ModelSpec("AE-KAN", dense.kan, _EDGES, "#0072B2", "o", on_edges=True),
@@ -55,10 +57,42 @@ MODELS: dict[str, ModelSpec] = {
     "kan-conv": ModelSpec(
         "conv KAN", kan_conv, _KAN_CONV, "#56B4E9", "P", True, lambda n: {"width": n / 64}
     ),
-    "mlp": ModelSpec("MLP", dense.mlp, _HIDDEN, "#D55E00", "D", sized=lambda n: {"hidden": n}),
+    "mlp": ModelSpec(
+        "MLP",
+        dense.mlp,
+        _STACK | {"activation", "input_scale"},
+        "#D55E00",
+        "D",
+        sized=lambda n: {"hidden": n},
+    ),
     "spline-mlp": ModelSpec(
         "Spline MLP", dense.spline_mlp, _NODES, "#CC79A7", "v", sized=lambda n: {"hidden": n}
     ),
+    "kan-shared": ModelSpec(
+        "shared KAN",
+        dense.kan_shared,
+        _STACK | {"basis", "base", "init_noise", "functions", "input_functions"},
+        "#882255",
+        "h",
+        sized=lambda n: {"hidden": n},
+    ),
+    "cnn-dense": ModelSpec(
+        "CNN, dense code",
+        cnn_dense,
+        _ANY | {"activation"},
+        "#117733",
+        "<",
+        sized=lambda n: {"width": n / 2},
+    ),
+    "kan-shared-conv": ModelSpec(
+        "shared conv KAN",
+        kan_shared_conv,
+        _ANY | {"basis", "base", "init_noise"},
+        "#332288",
+        ">",
+        sized=lambda n: {"width": n / 2},
+    ),
+    "linear": ModelSpec("linear", dense.linear, frozenset({"output"}), "#999933", "+"),
     "pca": ModelSpec("PCA", PCA, colour="black", marker="x"),
 }
 
@@ -73,8 +107,8 @@ def build_model(name: str, shape: Shape, bottleneck: int, **options: Any) -> Aut
         options: ``match_parameters``: give the model the size at which its parameter count is
             nearest to that of "kan" at the same bottleneck, with the paper's splines;
             ``separate_scale`` then says whether that KAN (and this model, if it can) has scales of
-            its own. ``output``: "tanh" or "linear", see ``with_output``. All others: see the
-            model's ``build``.
+            its own. ``budget``: likewise, to a number of parameters. ``output``, ``centred``,
+            ``linear_path``: see ``kanlib.models.wrappers``. All others: see the model's ``build``.
 
     Raises:
         ValueError: an argument is out of range or has no meaning for this model.
@@ -82,15 +116,20 @@ def build_model(name: str, shape: Shape, bottleneck: int, **options: Any) -> Aut
     check_options(name, options)
     spec = MODELS[name]
     matched = options.pop("match_parameters", False)
-    output = options.pop("output", None)
+    output, budget = options.pop("output", None), options.pop("budget", None)
+    centred, linear_path = options.pop("centred", False), options.pop("linear_path", False)
     if "dataset" not in spec.options:  # every run has a data set; few models ask for it
         options.pop("dataset", None)
-    if matched:
-        options |= _matched_size(spec, shape, bottleneck, options)
+    if matched or budget:
+        options |= _matched_size(spec, shape, bottleneck, options, budget)
     if "separate_scale" not in spec.options:  # it was said of the KAN whose size is matched
         options.pop("separate_scale", None)
     model = spec.build(shape, bottleneck, **options)
-    return model if output is None else with_output(model, output)
+    if output is not None:
+        model = with_output(model, output)
+    if centred:
+        model = with_centre(model, shape)
+    return LinearPath(model, shape, bottleneck) if linear_path else model
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
@@ -110,10 +149,12 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     rational = isinstance(options.get("basis"), Rational)
     if rational:
         allowed -= _OF_BASES
-        if spec.build is kan_conv:  # its kernels are products of a basis
+        if spec.build in (kan_conv, kan_shared_conv):  # they are made of a basis
             allowed -= {"basis"}
     if matched and spec.sized:  # the size follows, from a KAN with scales or without
         allowed = (allowed - spec.sized(1).keys()) | {"match_parameters", "separate_scale"}
+    elif options.get("budget") and spec.sized:
+        allowed = (allowed - spec.sized(1).keys()) | {"budget"}
     for key, value in options.items():
         if key not in allowed and not (key == "match_parameters" and not matched):
             matching = " with match_parameters=True" if matched and key in spec.options else ""
@@ -126,43 +167,25 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
 
 
 def _matched_size(
-    spec: ModelSpec, shape: Shape, bottleneck: int, options: Mapping[str, Any]
+    spec: ModelSpec,
+    shape: Shape,
+    bottleneck: int,
+    options: Mapping[str, Any],
+    budget: int | None,
 ) -> dict[str, Any]:
-    """The size at which a model has the parameter count of ``kan``, as options of its build."""
+    """The size at which a model has a number of parameters, as options of its build.
+
+    Without a budget that is the number of ``kan``.
+    """
     sized = spec.sized
     assert sized is not None  # as ``check_options`` saw
     scale = {key: value for key, value in options.items() if key == "separate_scale"}
     own = {key: value for key, value in options.items() if key not in scale.keys() - spec.options}
     with torch.device("meta"):  # shapes only
-        target = count_parameters(dense.kan(shape, bottleneck, **scale))
+        target = budget or count_parameters(dense.kan(shape, bottleneck, **scale))
 
     def build(size: int) -> Autoencoder:
         """The model at a size."""
         return spec.build(shape, bottleneck, **own, **sized(size))
 
     return sized(match_parameters(build, target))
-
-
-def with_output(model: Autoencoder, activation: str) -> Autoencoder:
-    """``model`` with another output activation; its weights are shared.
-
-    The paper's CNN ends in a Tanh, which keeps its output in the range of the data. Its KANs do
-    not.
-
-    Args:
-        model: whose decoder is an ``nn.Sequential``, as in ``kanlib.models.dense``.
-        activation: "tanh" or "linear".
-
-    Raises:
-        ValueError: no such activation, or a decoder that is not a sequence of layers.
-    """
-    if activation not in ("tanh", "linear"):
-        raise ValueError(f"activation={activation!r} must be 'tanh' or 'linear'")
-    if not isinstance(model.decoder, nn.Sequential):
-        raise ValueError(f"model={type(model).__name__}: its decoder must be an nn.Sequential")
-    layers = list(model.decoder)
-    learned = [i for i, layer in enumerate(layers) if next(layer.parameters(), None) is not None]
-    last = max(learned, default=0)  # a Tanh before it is a hidden one
-    layers = layers[:last] + [part for part in layers[last:] if not isinstance(part, nn.Tanh)]
-    layers += [nn.Tanh()] if activation == "tanh" else []
-    return Autoencoder(model.encoder, nn.Sequential(*layers))

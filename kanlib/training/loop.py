@@ -14,7 +14,6 @@ from tqdm.auto import tqdm
 
 from kanlib.data.datasets import Images
 from kanlib.models.autoencoder import Autoencoder
-from kanlib.models.pca import PCA
 from kanlib.nn.grids import GRID_EPS, Layer, refine_model, update_grids
 from kanlib.training.config import OF_GRIDS, TrainingConfig
 from kanlib.training.cpu import compiler
@@ -39,7 +38,7 @@ class History:
         test_loss: mean squared error on the test split after each epoch; watched, never used.
             Empty where there is a validation split.
         validation_loss: likewise on the validation split, where there is one.
-        seconds: spent in training steps (or in the fit of PCA), evaluation left out.
+        seconds: spent in the fit and in training steps, evaluation left out.
         peak_memory: bytes, of the process (CPU) or the allocator (CUDA), up to the end of training.
     """
 
@@ -66,8 +65,9 @@ def train(
 ) -> History:
     """Train ``model`` in place on ``images.train``, on the device on which both are.
 
-    With ``config.validation`` a part of it is held out, and ``images.test`` is never read. PCA is
-    fitted instead; its history has no epochs. The order of the batches depends on ``seed``
+    With ``config.validation`` a part of it is held out, and ``images.test`` is never read. The
+    model is fitted first (``Autoencoder.fit``). PCA, which has nothing to train, then has a history
+    without epochs. The order of the batches depends on ``seed``
     alone, so that on one machine the same call gives the same weights, bit for bit. A bar shows
     the progress, unless the environment variable TQDM_DISABLE is set.
 
@@ -95,9 +95,12 @@ def train(
         how = getattr(config, name)
         if how and not any(isinstance(layer, Layer) for layer in model.modules()):
             raise ValueError(f"{name}={how!r} must be None for a model without a KAN layer")
-    if isinstance(model, PCA):
-        return _fit(model, images)
-    history = History()
+    start = time.perf_counter()
+    model.fit(images.train.images)
+    history = History(seconds=time.perf_counter() - start)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        history.peak_memory = _peak_memory(images.train.images.device)
+        return history
     watched = history.test_loss if config.validation is None else history.validation_loss
     optimizer, schedule = _optimizer(model, config, config.learning_rate)
     shuffle = torch.Generator().manual_seed(seed)
@@ -129,14 +132,6 @@ def _sample(images: Images) -> torch.Tensor:
     """At most ``SAMPLE`` training images, evenly spaced."""
     pixels = images.train.images
     return pixels[:: math.ceil(len(pixels) / SAMPLE)]
-
-
-def _fit(model: PCA, images: Images) -> History:
-    """PCA takes no steps: its history has no epochs."""
-    start = time.perf_counter()
-    model.fit(images.train.images)
-    seconds = time.perf_counter() - start
-    return History(seconds=seconds, peak_memory=_peak_memory(images.train.images.device))
 
 
 def _reproducible() -> AbstractContextManager[None]:

@@ -167,6 +167,14 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "init_noise": st.floats(min_value=0, max_value=1e300),
     "refine": st.sampled_from([None, "finer", "longer"]),
     "update_grid": st.sampled_from([None, "range", "knots"]),
+    "activation": st.sampled_from([None, "relu", "gelu", "silu", "prelu"]),
+    "depth": st.none() | st.integers(0, 8),
+    "functions": COUNTS,
+    "input_functions": st.booleans(),
+    "input_scale": st.booleans(),
+    "centred": st.booleans(),
+    "linear_path": st.booleans(),
+    "budget": COUNTS,
     "validation": st.none() | st.floats(min_value=1e-300, max_value=1, exclude_max=True),
     "measured_on": st.sampled_from(["test", "validation"]),
 }
@@ -181,7 +189,7 @@ BASIS = {
     "polynomial": {"degree"},
     "rational": {"groups"},
 }
-OF_BASES = {"base", "init_noise", "separate_scale", "layer_norm"}
+OF_BASES = {"base", "init_noise", "separate_scale", "layer_norm", "functions"}
 MATCHED = {"match_parameters", "separate_scale"}
 
 
@@ -195,7 +203,7 @@ def runs(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         fixed |= {"measured_on": "validation", "validation": draw(st.floats(0.01, 0.99))}
         names = names - {"validation"}
-    if "basis" in options and (model, basis) != ("kan-conv", "rational"):
+    if "basis" in options and (basis != "rational" or not model.endswith("conv")):
         fixed["basis"] = basis
         names |= BASIS[basis]
         if basis == "rational":
@@ -205,8 +213,8 @@ def runs(draw: st.DrawFn) -> dict[str, Any]:
             if model != "kan-conv":
                 names |= {"update_grid"}
     if MODELS[model].sized and draw(st.booleans()):
-        fixed["match_parameters"] = True
-        names = names - {"hidden"} | {"separate_scale"}
+        fixed |= draw(st.sampled_from([{"match_parameters": True}, {"budget": 40_000}]))
+        names = names - {"hidden"} | ({"separate_scale"} if "budget" not in fixed else set())
     free = draw(st.fixed_dictionaries({}, optional={n: PARAMETERS[n] for n in names}))
     if free.get("update_grid"):  # it goes with neither of these
         free = {name: value for name, value in free.items() if name not in ("layer_norm", "refine")}

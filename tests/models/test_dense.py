@@ -8,9 +8,9 @@ import torch
 
 from kanlib import MODELS, BSpline, KANLinear, build_model, count_parameters
 from kanlib.models.autoencoder import match_parameters
-from kanlib.models.conv import conv, kan_conv
-from kanlib.models.dense import kan, kan_pure, mlp
-from kanlib.nn import KANConv2d, KANConvTranspose2d, SharedFunctions
+from kanlib.models.conv import cnn_dense, conv, kan_conv, kan_shared_conv
+from kanlib.models.dense import kan, kan_pure, kan_shared, linear, mlp, spline_mlp
+from kanlib.nn import KANConv2d, KANConvTranspose2d
 
 MNIST, COLOUR = (1, 28, 28), (3, 32, 32)
 
@@ -35,12 +35,35 @@ def dense(inputs: int, outputs: int) -> int:
         (lambda: kan_pure(MNIST, 9, 20), 2 * (784 * 20 + 20 * 9) * 10),
         (lambda: kan_pure(MNIST, 9, basis=BSpline(20, 2)), 2 * 784 * 9 * (22 + 2)),
         (
-            lambda: mlp(MNIST, 9, 20, SharedFunctions),  # G + k coefficients and the base's, a node
+            lambda: spline_mlp(MNIST, 9, 20),  # G + k coefficients and the base's, a node
             dense(784, 20) + dense(20, 9) + dense(9, 20) + dense(20, 784) + 2 * 20 * 9,
         ),
         (
             lambda: mlp(MNIST, 9, 20),
             dense(784, 20) + dense(20, 9) + dense(9, 20) + dense(20, 784),
+        ),
+        (lambda: linear(MNIST, 9), dense(784, 9) + dense(9, 784)),
+        (
+            lambda: mlp(MNIST, 9, 20, depth=2, layer_norm=True, input_scale=True),
+            2 * 784
+            + 4 * 40
+            + 2 * dense(20, 20)
+            + dense(784, 20)
+            + dense(20, 9)
+            + dense(9, 20)
+            + dense(20, 784),
+        ),
+        (
+            lambda: kan_shared(MNIST, 9, 20, functions=3, input_functions=True),
+            9 * 784 + 2 * 9 * 60 + dense(784, 20) + dense(60, 9) + dense(9, 20) + dense(60, 784),
+        ),
+        (
+            lambda: cnn_dense(MNIST, 9, 4),
+            convolutions(1, 4, 8) + dense(8 * 49, 9) + dense(9, 8 * 49),
+        ),
+        (
+            lambda: kan_shared_conv(MNIST, 9, 4),
+            convolutions(1, 4, 8) + dense(8 * 49, 9) + dense(9, 8 * 49) + 2 * 9 * 12,
         ),
         (lambda: conv(MNIST, 9), 818),
         (lambda: conv(MNIST, 18), convolutions(1, 8, 4, 2)),
@@ -95,6 +118,11 @@ BUILDERS = {
     "kan with hidden": lambda shape, size: kan(shape, size, 11),
     "kan_pure": kan_pure,
     "mlp": mlp,
+    "deep mlp": lambda shape, size: mlp(shape, size, 11, depth=2, activation="prelu"),
+    "linear": linear,
+    "kan_shared": lambda shape, size: kan_shared(shape, size, 5, functions=2, depth=2),
+    "cnn_dense": cnn_dense,
+    "kan_shared_conv": kan_shared_conv,
     "conv": conv,
     "wide conv": lambda shape, size: conv(shape, size, 1.5),
     "kan_conv": kan_conv,

@@ -5,9 +5,8 @@ import pytest
 import torch
 from sklearn.decomposition import PCA as SklearnPCA
 
-from kanlib import MODELS, PCA, BSpline, build_model, count_parameters
-from kanlib.models.dense import mlp
-from kanlib.models.registry import with_output
+from kanlib import MODELS, PCA, Autoencoder, BSpline, build_model, count_parameters
+from kanlib.models.wrappers import with_output
 from kanlib.training import reconstruction_error
 
 MNIST, COLOUR = (1, 28, 28), (3, 32, 32)
@@ -77,10 +76,27 @@ def test_an_output_is_bounded_by_tanh_or_free(name, match):
 
 
 def test_an_output_leaves_hidden_activations():
-    model = mlp((1, 2, 2), 3, 5, lambda _: torch.nn.Tanh())
+    hidden = [torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)]
+    model = Autoencoder(torch.nn.Sequential(torch.nn.Flatten()), torch.nn.Sequential(*hidden))
     x = torch.rand(4, 1, 2, 2)
     torch.testing.assert_close(with_output(model, "linear")(x), model(x))
     torch.testing.assert_close(with_output(model, "tanh")(x), model(x).tanh())
+
+
+@pytest.mark.parametrize("name", [name for name, spec in MODELS.items() if spec.sized])
+@pytest.mark.parametrize("budget", [40_000, 400_000])
+def test_a_budget_is_met_within_a_unit_of_width(name, budget):
+    with torch.device("meta"):
+        model = build_model(name, MNIST, 9, budget=budget)
+    assert count_parameters(model) == pytest.approx(budget, rel=0.03)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "prelu"])
+@pytest.mark.parametrize("name", ["mlp", "cnn-dense"])
+def test_rivals_take_the_activation_that_is_named(name, activation):
+    model = build_model(name, MNIST, 9, activation=activation)
+    made = [type(part).__name__.lower() for part in model.modules()]
+    assert made.count(activation) == (2 if name == "mlp" else 4)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +112,12 @@ def test_an_output_leaves_hidden_activations():
         ("mlp", {"separate_scale": False}, "separate_scale=False.*'mlp'"),
         ("pca", {"output": "tanh"}, "output='tanh'.*'pca'"),
         ("kan", {"output": "relu"}, "activation='relu'"),
+        ("mlp", {"activation": "tanh"}, "activation='tanh' must be one of"),
+        ("kan", {"budget": 9}, "budget=9 has no meaning for model='kan'"),
+        ("mlp", {"budget": 9, "hidden": 3}, "hidden=3 has no meaning"),
+        ("mlp", {"budget": 9, "match_parameters": True}, "budget=9 has no meaning"),
+        ("mlp", {"input_functions": True}, "input_functions=True has no meaning"),
+        ("linear", {"depth": 2}, "depth=2 has no meaning"),
     ],
 )
 def test_what_has_no_meaning_is_refused(name, options, named):
