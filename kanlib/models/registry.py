@@ -43,8 +43,8 @@ class ModelSpec:
 _CONV = frozenset({"dataset", "output"})
 _HIDDEN = frozenset({"hidden", "output"})
 _NODES = _HIDDEN | {"basis", "base", "init_noise"}  # of learned functions
-_EDGES = _NODES | {"separate_scale", "layer_norm"}
-_OF_BASES = _EDGES - _HIDDEN - {"basis"} | {"functions"}  # not of rational functions
+_EDGES = _NODES | {"separate_scale", "layer_norm", "centred"}
+_OF_BASES = frozenset({"base", "init_noise", "separate_scale", "layer_norm", "functions"})
 _KAN_CONV = _CONV | _EDGES - {"hidden", "layer_norm"}
 _ANY = frozenset({"output", "centred", "linear_path"})  # of the better-dressed models
 _STACK = _ANY | {"hidden", "depth", "layer_norm"}
@@ -92,7 +92,7 @@ MODELS: dict[str, ModelSpec] = {
         ">",
         sized=lambda n: {"width": n / 2},
     ),
-    "linear": ModelSpec("linear", dense.linear, frozenset({"output"}), "#999933", "+"),
+    "linear": ModelSpec("linear", dense.linear, frozenset({"output", "centred"}), "#999933", "+"),
     "pca": ModelSpec("PCA", PCA, colour="black", marker="x"),
 }
 
