@@ -34,6 +34,14 @@ CASES = [
     ("init_noise", -0.1, ValueError),
     ("refine", "shorter", ValueError),
     ("update_grid", "ranges", ValueError),
+    ("activation", "tanh", ValueError),
+    ("depth", 9, ValueError),
+    ("functions", 0, ValueError),
+    ("input_functions", "yes", ValueError),
+    ("input_scale", True, ValueError),  # AE-KAN has none
+    ("centred", "yes", ValueError),
+    ("linear_path", True, ValueError),  # likewise
+    ("budget", 0, ValueError),
     ("validation", 1.0, ValueError),
     ("measured_on", "train", ValueError),
     ("data_root", 5, TypeError),
