@@ -73,8 +73,9 @@ def records(folder: Path) -> dict[Path, bytes]:
 
 
 def numbers(path: Path) -> dict[str, Any]:
-    """A record without what may differ between two equal runs: times, memory, the commit."""
+    """A record without what may differ between two equal runs: times, memory, cuts, the commit."""
     record = load_record(path).model_dump(exclude={"wall_seconds"})
-    del record["history"]["seconds"], record["history"]["peak_memory"]
+    for name in ("seconds", "peak_memory", "resumed_after"):
+        del record["history"][name]
     del record["environment"]["git_commit"], record["environment"]["git_dirty"]
     return record

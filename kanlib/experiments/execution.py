@@ -37,15 +37,19 @@ class Result:
             (ReLU layers,).
         model: trained.
         weights: of the model as it was measured; what becomes of it later is not saved.
+        checkpoint: of the training; it has no more use once the result is saved.
     """
 
     record: Record
     arrays: Arrays
     model: Autoencoder
     weights: bytes = field(repr=False)
+    checkpoint: Path | None = None
 
     def save(self, results_dir: str | Path, *, replace_old: bool = False) -> "Result":
         """Keep record, arrays and weights in files; the result's record then has its path.
+
+        The checkpoint is removed, once all is written.
 
         Args:
             results_dir: folder that holds runs/; made if missing.
@@ -64,7 +68,9 @@ class Result:
                     f"{path} has other numbers: delete it, save elsewhere, or pass replace_old=True"
                 )
         record = save_record(self.record, results_dir, self.arrays, self.weights)
-        return replace(self, record=record)
+        if self.checkpoint:
+            self.checkpoint.unlink(missing_ok=True)
+        return replace(self, record=record, checkpoint=None)
 
 
 def execute(
@@ -74,6 +80,7 @@ def execute(
     fast_cpu: bool = False,
     compiled: bool = False,
     log_every: int = EVERY,
+    checkpoint: str | Path | None = None,
 ) -> Result:
     """Build the model of a run, train it, measure it.
 
@@ -83,13 +90,16 @@ def execute(
         fast_cpu: take the faster library of products on a CPU (see ``kanlib.training.cpu``).
         compiled: train by compiled code (see there).
         log_every: steps between two entries of the log of the steps, >= 1.
+        checkpoint: a file that gets the state after each epoch. Where a training of this run was
+            cut off, it goes on from there (see ``kanlib.training.train``). None: no file.
 
     Returns:
-        The record, arrays and trained model; nothing is written.
+        The record, arrays and trained model; nothing but the checkpoint is written.
 
     Raises:
         ValueError: ``images`` are another data set than the run's, do not fit the model, or cannot
-            be measured.
+            be measured; or the checkpoint is damaged, or of another training.
+        OSError: there is no folder for the checkpoint, and it could not be made.
         TrainingDiverged: a loss became infinite or NaN.
     """
     seen = splits_of(run, images)
@@ -105,7 +115,13 @@ def execute(
     passes = passes_of(compiled)
     with fast_products(fast_cpu and device.type == "cpu") as products:
         history = train(
-            model, images, run.training(), seed=run.seed, on_step=steps, compiled=compiled
+            model,
+            images,
+            run.training(),
+            seed=run.seed,
+            on_step=steps,
+            compiled=compiled,
+            checkpoint=checkpoint,
         )
         evaluation = measure(run, model, images)
     seen = splits_of(run, images)
@@ -130,7 +146,8 @@ def execute(
         step_log_every=log_every,
         environment=made_by.model_copy(update={"products": products, "passes": passes}),
     )
-    return Result(record, arrays, model, pack(model, run, images.shape))
+    weights = pack(model, run, images.shape)
+    return Result(record, arrays, model, weights, None if checkpoint is None else Path(checkpoint))
 
 
 def _check_code(run: Run, model: Autoencoder, images: Images) -> None:

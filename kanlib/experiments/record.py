@@ -85,7 +85,7 @@ class Record(InFile):
         data_fingerprint: SHA-256 of all pixels and labels.
         data_notes: what the loader left out or changed, and what is odd; see ``Images.notes``.
         shape: (C, H, W) of the images; None in older records.
-        wall_seconds: from the start of the run to its record.
+        wall_seconds: from the start of the run, or from where it was resumed last, to its record.
         step_log_every: steps between two entries of the log of its steps.
         environment: what produced it.
         weights: where the trained model is; None: nowhere.

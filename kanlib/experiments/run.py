@@ -83,6 +83,8 @@ class Run(Settings):
         linear_path: add a linear autoencoder that starts at PCA.
         budget: widen the model to about so many parameters.
         validation: part of the training split that is held out, in (0, 1); None: none.
+        patience: epochs without a smaller validation error after which training stops; the best
+            weights are kept. None: all epochs are trained.
         measured_on: "test", or "validation": then the test split is never read, and what the record
             says of a test split is said of the validation split.
 
@@ -126,6 +128,7 @@ class Run(Settings):
     linear_path: Annotated[bool, Field(title="linear path")] = False
     budget: Annotated[Positive | None, Field(title="parameters")] = None
     validation: Annotated[Fraction | None, Field(title="validation split")] = None
+    patience: Positive | None = None
     measured_on: Literal["test", "validation"] = "test"
 
     @model_validator(mode="before")

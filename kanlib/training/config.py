@@ -37,6 +37,9 @@ class TrainingConfig(Settings):
             order. The optimizer goes on. None: never.
         validation: part of the training split that is held out and watched instead of the test
             split, in (0, 1) (see ``kanlib.training.hold_out``). None: nothing is held out.
+        patience: epochs, >= 1, without a smaller validation error after which training stops. The
+            weights of the best epoch are kept. With ``refine`` the epochs on the first grid do not
+            count. None: all epochs are trained, and the last weights kept.
 
     Raises:
         ValueError: a value is out of range.
@@ -50,6 +53,7 @@ class TrainingConfig(Settings):
     refine: Refinement | None = None
     update_grid: GridUpdate | None = None
     validation: Fraction | None = None
+    patience: Positive | None = None
 
     @model_validator(mode="after")
     def _has_two_halves(self) -> "TrainingConfig":
@@ -60,6 +64,11 @@ class TrainingConfig(Settings):
             raise ValueError(
                 f"refine={self.refine!r} must be None with update_grid='knots'; splines on knots "
                 "of their own cannot be refined"
+            )
+        if self.patience and self.validation is None:
+            raise ValueError(
+                f"validation=None must be a fraction with patience={self.patience}; the test split "
+                "must not choose when to stop"
             )
         return self
 

@@ -1,5 +1,7 @@
 """What is noted of a model beside its scores: steps, grids, dead units, pictures."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -54,6 +56,15 @@ class StepLog:
             return {}
         loss, norm = self._entries[:, : -(-self._steps // self.every)].cpu().numpy()
         return {"step_loss": loss, "gradient_norm": norm}
+
+    def state(self) -> dict[str, Any]:
+        """What ``restore`` takes."""
+        return {"steps": self._steps, "entries": self._entries}
+
+    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on after the steps of a log with the same ``every``, on the device of the losses."""
+        self._steps, entries = state["steps"], state["entries"]
+        self._entries = None if entries is None else entries.to(device)
 
 
 _EDGES = 12  # pictured, at most

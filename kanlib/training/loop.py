@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import torch
 from tqdm.auto import tqdm
@@ -15,8 +16,10 @@ from tqdm.auto import tqdm
 from kanlib.data.datasets import Images
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.nn.grids import GRID_EPS, Layer, refine_model, update_grids
+from kanlib.training.checkpoint import Checkpoint, State, training_of
 from kanlib.training.config import OF_GRIDS, TrainingConfig
 from kanlib.training.cpu import compiler
+from kanlib.training.diagnostics import StepLog
 from kanlib.training.evaluation import check_images, reconstruction_error, reconstruction_loss
 from kanlib.training.validation import hold_out
 
@@ -40,6 +43,8 @@ class History:
         validation_loss: likewise on the validation split, where there is one.
         seconds: spent in the fit and in training steps, evaluation left out.
         peak_memory: bytes, of the process (CPU) or the allocator (CUDA), up to the end of training.
+        best_epoch: whose weights were kept, from 1; None: the last epoch's.
+        resumed_after: numbers of epochs after which training was cut off and resumed.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -47,6 +52,8 @@ class History:
     seconds: float = 0.0
     peak_memory: int = 0
     validation_loss: list[float] = field(default_factory=list)
+    best_epoch: int | None = None
+    resumed_after: list[int] = field(default_factory=list)
 
     @property
     def watched_loss(self) -> list[float]:
@@ -62,6 +69,7 @@ def train(
     seed: int = 0,
     on_step: OnStep | None = None,
     compiled: bool = False,
+    checkpoint: str | Path | None = None,
 ) -> History:
     """Train ``model`` in place on ``images.train``, on the device on which both are.
 
@@ -79,12 +87,16 @@ def train(
         on_step: called at each step with the model, whose parameters have their gradients then, and
             the loss, a tensor (); see ``StepLog``.
         compiled: compile model and loss, where there is a C++ compiler (see ``training.cpu``).
+        checkpoint: a file that gets the state after each epoch; delete it when you have the
+            weights. Where it is there, the same call goes on from it, and ends with the same
+            weights, bit for bit, and a ``StepLog`` with the same entries. None: no file.
 
     Raises:
         TrainingDiverged: a loss, or the error after an epoch, is infinite or NaN; names the epoch.
+        OSError: there is no folder for ``checkpoint``, and it could not be made.
         ValueError: ``images`` do not fit the model, or have NaN or infinite values; or
             ``config`` moves grids that the model does not have; or ``config.validation`` leaves
-            nothing to train on.
+            nothing to train on; or ``checkpoint`` is damaged, or of another training.
     """
     if config.validation is None:
         check_images(model, images)
@@ -97,35 +109,147 @@ def train(
             raise ValueError(f"{name}={how!r} must be None for a model without a KAN layer")
     start = time.perf_counter()
     model.fit(images.train.images)
-    history = History(seconds=time.perf_counter() - start)
+    fitted = History(seconds=time.perf_counter() - start)
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        history.peak_memory = _peak_memory(images.train.images.device)
-        return history
-    watched = history.test_loss if config.validation is None else history.validation_loss
-    optimizer, schedule = _optimizer(model, config, config.learning_rate)
-    shuffle = torch.Generator().manual_seed(seed)
-    # tqdm's bar for notebooks does not read the variable itself.
-    silent = bool(os.environ.get("TQDM_DISABLE"))
-    bar = tqdm(range(config.epochs), desc="training", unit="epoch", disable=silent)
+        fitted.peak_memory = _peak_memory(images.train.images.device)
+        return fitted
+    training = _Training(model, images, config, seed, on_step, fitted)
     with _reproducible(), compiler(compiled) as compile_:
         loss_of = compile_(reconstruction_loss)
-        for epoch in bar:
-            start = time.perf_counter()
-            if config.update_grid and epoch < config.epochs // 2:
-                update_grids(model, _sample(images), GRID_EPS[config.update_grid])
-            if config.refine and epoch == config.epochs // 2:
-                refine_model(model, config.refine)
-                optimizer, schedule = _optimizer(model, config, optimizer.param_groups[0]["lr"])
-            losses = _train_epoch(
-                model, images, config.batch_size, loss_of, optimizer, shuffle, on_step
-            )
-            history.train_loss.append(_mean_loss(losses, epoch, config))
-            history.seconds += time.perf_counter() - start
-            watched.append(_watched_error(model, images, epoch, config))
-            schedule.step()
-            bar.set_postfix(train=history.train_loss[-1], watched=watched[-1])
-    history.peak_memory = _peak_memory(images.train.images.device)
-    return history
+        if checkpoint is None:
+            training.run(loss_of)
+        else:
+            named = config.model_dump() | {"seed": seed, "log": training.log and training.log.every}
+            kept = Checkpoint(checkpoint, training_of(model, images, compiled, **named))
+            if state := kept.load():
+                training.restore(state)
+            with kept.explained():
+                training.run(loss_of, kept)
+    return training.history
+
+
+class _Training:
+    """A training between two of its epochs."""
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        images: Images,
+        config: TrainingConfig,
+        seed: int,
+        on_step: OnStep | None,
+        history: History,
+    ) -> None:
+        self.model, self.images, self.config, self.on_step = model, images, config, on_step
+        self.log = on_step if isinstance(on_step, StepLog) else None
+        self.optimizer, self.schedule = _optimizer(model, config, config.learning_rate)
+        self.shuffle = torch.Generator().manual_seed(seed)
+        self.history = history
+        self.best: dict[str, torch.Tensor] | None = None  # weights
+
+    def run(self, loss_of: Loss, checkpoint: Checkpoint | None = None) -> None:
+        """All epochs that are left."""
+        silent = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's bar for notebooks does not read it
+        bar = tqdm(desc="training", unit="epoch", total=self.config.epochs, disable=silent)
+        bar.update(self.epochs)
+        while self.epochs < self.config.epochs and not self._patience_is_over():
+            try:
+                self._train_epoch(loss_of)
+            except TrainingDiverged:
+                if checkpoint:  # from which it would diverge again
+                    checkpoint.remove()
+                raise
+            if checkpoint:
+                checkpoint.save(self._state())
+            errors = self.history.train_loss[-1], self.history.watched_loss[-1]
+            bar.set_postfix(train=errors[0], watched=errors[1])
+            bar.update()
+        bar.close()
+        if self.best:
+            self.model.load_state_dict(self.best)
+
+    @property
+    def epochs(self) -> int:
+        """How many are done."""
+        return len(self.history.train_loss)
+
+    def _patience_is_over(self) -> bool:
+        patience, best = self.config.patience, self.history.best_epoch
+        return bool(patience and best and self.epochs - best >= patience)
+
+    def _train_epoch(self, loss_of: Loss) -> None:
+        """One pass over the training images, and the error after it."""
+        start, epoch, config, history = time.perf_counter(), self.epochs, self.config, self.history
+        if config.update_grid and epoch < config.epochs // 2:
+            update_grids(self.model, _sample(self.images), GRID_EPS[config.update_grid])
+        if config.refine and epoch == config.epochs // 2:
+            self._refine()
+        losses = _train_epoch(
+            self.model,
+            self.images,
+            config.batch_size,
+            loss_of,
+            self.optimizer,
+            self.shuffle,
+            self.on_step,
+        )
+        history.train_loss.append(_mean_loss(losses, epoch, config))
+        history.seconds += time.perf_counter() - start
+        watched = history.test_loss if config.validation is None else history.validation_loss
+        watched.append(_watched_error(self.model, self.images, epoch, config))
+        self.schedule.step()
+        peak = _peak_memory(self.images.train.images.device)
+        history.peak_memory = max(peak, history.peak_memory)
+        self._keep_best()
+
+    def _refine(self) -> None:
+        """A finer or longer grid, and a fresh optimizer that goes on at the same rate."""
+        assert self.config.refine
+        refine_model(self.model, self.config.refine)
+        rate = self.optimizer.param_groups[0]["lr"]
+        self.optimizer, self.schedule = _optimizer(self.model, self.config, rate)
+
+    def _keep_best(self) -> None:
+        """Its weights, where training may stop early; weights on a first grid would not fit."""
+        config, losses, best = self.config, self.history.validation_loss, self.history.best_epoch
+        if config.patience is None or (config.refine and self.epochs <= config.epochs // 2):
+            return
+        if best is None or losses[-1] < losses[best - 1]:
+            self.history.best_epoch = self.epochs
+            self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def _state(self) -> State:
+        """All that the next epochs depend on."""
+        device = self.images.train.images.device
+        return {
+            "model": self.model.state_dict(),
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "shuffle": self.shuffle.get_state(),
+            # Models of one's own may draw numbers, for dropout say.
+            "random": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+            "history": asdict(self.history),
+            "log": self.log and self.log.state(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from what ``_state`` returned."""
+        self.history = History(**state["history"])
+        self.history.resumed_after.append(self.epochs)
+        if self.config.refine and self.epochs > self.config.epochs // 2:
+            self._refine()
+        self.model.load_state_dict(state["model"])
+        self.best = state["best"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.shuffle.set_state(state["shuffle"])
+        torch.set_rng_state(state["random"])
+        if state["cuda"] is not None:
+            torch.cuda.set_rng_state(state["cuda"], self.images.train.images.device)
+        if self.log:
+            self.log.restore(state["log"], self.images.train.images.device)
 
 
 def _sample(images: Images) -> torch.Tensor:

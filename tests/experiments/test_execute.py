@@ -11,7 +11,7 @@ import torch
 
 from kanlib import MODELS
 from kanlib.data import Images, Split
-from kanlib.experiments import Run, execute, load, load_arrays, load_record, splits_of
+from kanlib.experiments import Run, execute, execution, load, load_arrays, load_record, splits_of
 from kanlib.experiments.remeasure import remeasure
 from kanlib.models.registry import ModelSpec
 from kanlib.training import METRICS, evaluate, reconstruction_error
@@ -26,7 +26,8 @@ RUNS = [
 def numbers(result: Any) -> dict[str, Any]:
     """What must be equal between two equal runs: all but times and memory."""
     whole = result.record.model_dump(exclude={"wall_seconds", "environment"})
-    del whole["history"]["seconds"], whole["history"]["peak_memory"]
+    for name in ("seconds", "peak_memory", "resumed_after"):
+        del whole["history"][name]
     return whole
 
 
@@ -107,6 +108,35 @@ def test_a_validation_split_leaves_the_measures_to_the_test_split(few_digits: Im
     assert result.record.evaluation["test_mse"] == error
     assert result.record.history.test_loss == []
     assert len(result.record.history.validation_loss) == 2
+
+
+def test_a_run_that_was_cut_off_goes_on_until_it_is_saved(
+    few_digits: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, path = RUNS[0], tmp_path / "state"
+
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(execution, "measure", fail)
+        with pytest.raises(MemoryError):
+            execute(run, few_digits, checkpoint=path)
+    whole, result = execute(run, few_digits), execute(run, few_digits, checkpoint=path)
+    assert result.record.history.resumed_after == [2]
+    assert numbers(result) == numbers(whole) and result.weights == whole.weights
+    assert path.exists()
+    assert result.save(tmp_path).checkpoint is None
+    assert not path.exists()
+
+
+def test_a_run_with_patience_is_measured_at_its_best(few_digits: Images):
+    changes = {"patience": 2, "epochs": 9, "learning_rate": 0.1, "decay": 1.0}
+    record = execute(VALIDATED.model_copy(update=changes), few_digits).record
+    history = record.history
+    assert history.best_epoch is not None and len(history.train_loss) == history.best_epoch + 2
+    error = history.validation_loss[history.best_epoch - 1]
+    assert record.evaluation["validation_mse"] == pytest.approx(error) == min(history.watched_loss)
 
 
 def spoilt(images: Images) -> Images:

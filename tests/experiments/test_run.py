@@ -85,6 +85,7 @@ from kanlib.training import TrainingConfig
         ({"validation": 1.0}, r"validation=1\.0"),
         ({"measured_on": "train"}, "measured_on='train'"),
         ({"measured_on": "validation"}, "validation=None"),
+        ({"patience": 3}, "validation=None.*patience=3"),
         ({"seed": -1, "epochs": 0}, "seed=-1.*epochs=0"),
     ],
     ids=str,
@@ -176,6 +177,7 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "linear_path": st.booleans(),
     "budget": COUNTS,
     "validation": st.none() | st.floats(min_value=1e-300, max_value=1, exclude_max=True),
+    "patience": st.none() | st.integers(1, 10**9),
     "measured_on": st.sampled_from(["test", "validation"]),
 }
 ANYWHERE = {"dataset", "bottleneck", "seed", "preset"}
@@ -202,7 +204,7 @@ def runs(draw: st.DrawFn) -> dict[str, Any]:
     fixed: dict[str, Any] = {"model": model}
     if draw(st.booleans()):
         fixed |= {"measured_on": "validation", "validation": draw(st.floats(0.01, 0.99))}
-        names = names - {"validation"}
+        names = (names - {"validation"}) | {"patience"}
     if "basis" in options and (basis != "rational" or not model.endswith("conv")):
         fixed["basis"] = basis
         names |= BASIS[basis]

@@ -43,12 +43,14 @@ CASES = [
     ("linear_path", True, ValueError),  # likewise
     ("budget", 0, ValueError),
     ("validation", 1.0, ValueError),
+    ("patience", 0, ValueError),
     ("measured_on", "train", ValueError),
     ("data_root", 5, TypeError),
     ("results_dir", 5, TypeError),
     ("device", 5, TypeError),
     ("fast_cpu", "false", TypeError),
     ("compiled", "yes", TypeError),
+    ("checkpoint", "yes", TypeError),
 ]
 OTHERS = [str(path) for path in NOTEBOOKS if str(path) != TRAIN]
 
