@@ -73,7 +73,9 @@ def _unpack(path: Path, content: bytes) -> Autoencoder:
         model = run.build_model((channels, height, width))
         if run.refine:
             refine_model(model, run.refine)
-        model.load_state_dict(tensors)
+        # Files of before name no basis: their run does.
+        named = {name: of for name, of in model.state_dict().items() if "_extra_state" in name}
+        model.load_state_dict(named | tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} does not hold the weights of a run: {error}; {_CURE}") from error
     return model.eval()

@@ -19,6 +19,7 @@ from kanlib.interpretability.moments import (
 )
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.nn.features import scaled_weight
+from kanlib.nn.layer import check_plain
 from kanlib.nn.linear import KANLinear
 
 DEGREES = {0: "constant", 1: "line", 2: "quadratic", 3: "cubic"}
@@ -193,10 +194,14 @@ def prune(
         model: trained; unchanged.
         seen: its moments.
         kept: name of a layer -> (O, I), True for the edges that stay; as ``strongest`` returns.
+
+    Raises:
+        TypeError: a layer is pruned already, or has a weight norm or another parametrization.
     """
     pruned = copy.deepcopy(model)
     for name, mask in kept.items():
         layer = pruned.get_submodule(name)
+        check_plain("prune", layer)
         shift = (edge_spread(layer, seen[name])[0] * ~mask).sum(1)
         assert isinstance(layer.weight, Tensor)
         with torch.no_grad():

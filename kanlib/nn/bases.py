@@ -6,9 +6,10 @@ the members of ``Basis``, and one line in ``BASES``.
 """
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeGuard
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +56,8 @@ BASE_FUNCTIONS: dict[str, BaseFunction] = {  # by ``BaseName``
         lambda x, order: torch.zeros_like(x),
     ),
 }
+# Of points. Not every device has float64.
+_EXACT: Any = {"dtype": torch.float64, "device": "cpu"}
 # The height of the Mexican hat, which gives it unit norm.
 _HAT = 2 / (math.sqrt(3) * math.pi**0.25)
 
@@ -69,7 +72,7 @@ class Basis(Protocol):
 
     @property
     def points(self) -> Tensor:
-        """(P,) float64, the points at which a new layer interpolates its initial noise."""
+        """(P,) float64 on the CPU, the points where a new layer interpolates its noise."""
         ...
 
     def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -105,10 +108,11 @@ class BSpline:
     grid_range: tuple[float, float] = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
-        _check_grid("BSpline", self.grid_size, self.grid_range, least=1)
-        order = self.spline_order
-        if not _is_size(order) or order > 5:
-            raise ValueError(f"BSpline: spline_order={order!r} must be 1, 2, 3, 4 or 5")
+        _set_grid(self, least=1)
+        order = as_integer(self.spline_order, 1)
+        if order is None or order > 5:
+            raise ValueError(f"BSpline: spline_order={self.spline_order!r} must be 1, 2, 3, 4 or 5")
+        object.__setattr__(self, "spline_order", order)
 
     @property
     def size(self) -> int:
@@ -118,7 +122,7 @@ class BSpline:
     @property
     def points(self) -> Tensor:
         """The G + 1 grid points."""
-        return torch.linspace(*self.grid_range, self.grid_size + 1, dtype=torch.float64)
+        return torch.linspace(*self.grid_range, self.grid_size + 1, **_EXACT)
 
     @property
     def support(self) -> tuple[float, float]:
@@ -144,7 +148,7 @@ class _Centres:
     grid_range: tuple[float, float] = (-2.0, 2.0)
 
     def __post_init__(self) -> None:
-        _check_grid(type(self).__name__, self.grid_size, self.grid_range, least=2)
+        _set_grid(self, least=2)
 
     @property
     def size(self) -> int:
@@ -154,7 +158,7 @@ class _Centres:
     @property
     def points(self) -> Tensor:
         """The centres."""
-        return torch.linspace(*self.grid_range, self.grid_size, dtype=torch.float64)
+        return torch.linspace(*self.grid_range, self.grid_size, **_EXACT)
 
     @property
     def _width(self) -> float:
@@ -221,7 +225,7 @@ class MexicanHat(_Centres):
     def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """The wavelets: (..., I) -> (..., M, I)."""
         squares = self._offsets(x).square_()
-        return torch.mul((squares / -2).exp_().mul_(_HAT), 1 - squares, out=out)
+        return torch.mul((squares / -2).exp_() * _HAT, 1 - squares, out=out)
 
     def slopes(self, x: Tensor, order: int = 1) -> Tensor:
         """2 / (sqrt(3) pi^(1/4)) (t^3 - 3 t) exp(-t^2 / 2) / h: (..., I) -> (..., M, I)."""
@@ -248,7 +252,7 @@ class Chebyshev:
     degree: int = 4
 
     def __post_init__(self) -> None:
-        check_sizes("Chebyshev", degree=self.degree)
+        _set_degree(self)
 
     @property
     def size(self) -> int:
@@ -283,7 +287,10 @@ class Chebyshev:
         return torch.sin(angles).mul_(_up_to(self.degree, x)).mul_(torch.sin(angles[..., :1, :]))
 
     def _angles(self, x: Tensor, count: int) -> Tensor:
-        return torch.acos(torch.tanh(x)).unsqueeze(-2) * _up_to(count, x)
+        cosine = torch.tanh(x)
+        if torch.compiler.is_exporting():  # autograd asks for the slope of acos, infinite at 1
+            cosine = cosine.clamp(-1 + (eps := torch.finfo(x.dtype).eps), 1 - eps)
+        return torch.acos(cosine).unsqueeze(-2) * _up_to(count, x)
 
 
 @dataclass(frozen=True)
@@ -302,7 +309,7 @@ class Fourier:
     degree: int = 4
 
     def __post_init__(self) -> None:
-        check_sizes("Fourier", degree=self.degree)
+        _set_degree(self)
 
     @property
     def size(self) -> int:
@@ -312,7 +319,7 @@ class Fourier:
     @property
     def points(self) -> Tensor:
         """2 K + 1 points, equally far apart over one period around 0."""
-        k = torch.arange(-self.degree, self.degree + 1, dtype=torch.float64)
+        k = torch.arange(-self.degree, self.degree + 1, **_EXACT)
         return k * (2 * math.pi / len(k))
 
     def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -350,7 +357,7 @@ class Polynomial:
     degree: int = 3
 
     def __post_init__(self) -> None:
-        check_sizes("Polynomial", degree=self.degree)
+        _set_degree(self)
 
     @property
     def size(self) -> int:
@@ -415,22 +422,43 @@ def noisy_coefficients(
     noise = torch.rand((len(points), *shape), device=device) - 0.5
     noise *= init_noise / max(len(points) - 1, 1)
     values = basis.values(points[:, None]).squeeze(-1)  # (P, M)
-    return splines.fit_coefficients(values.T.to(device), noise)
+    return splines.fit_coefficients(values.T, noise)
 
 
-def check_sizes(owner: str, **sizes: object) -> None:
-    """Refuse arguments of ``owner``, a function or class, that are not integers >= 1."""
-    for name, value in sizes.items():
-        if not _is_size(value):
-            raise ValueError(f"{owner}: {name}={value!r} must be an integer >= 1")
+def as_sizes(owner: str, **sizes: Any) -> tuple[int, ...]:
+    """Arguments of ``owner``, a function or class, that must be integers >= 1.
+
+    Raises:
+        ValueError: one is not.
+    """
+    found = {name: as_integer(value, 1) for name, value in sizes.items()}
+    for name, size in found.items():
+        if size is None:
+            raise ValueError(f"{owner}: {name}={sizes[name]!r} must be an integer >= 1")
+    return tuple(size for size in found.values() if size is not None)
 
 
-def check_functions(owner: str, basis: object, base: object) -> None:
+def as_integer(value: Any, least: float) -> int | None:
+    """An integer of Python, numpy or torch as an int; None if it is none, or below ``least``."""
+    if isinstance(value, bool) or getattr(value, "dtype", None) is torch.bool:
+        return None
+    try:
+        integer = operator.index(value)
+    except TypeError:
+        return None
+    return integer if integer >= least else None
+
+
+def check_functions(
+    owner: str, basis: object, base: object, dtype: torch.dtype | None = None
+) -> None:
     """Refuse arguments of the layer ``owner`` that do not describe learned functions."""
-    if not _is_size(getattr(basis, "size", None)):
+    if as_integer(getattr(basis, "size", None), 1) is None:
         raise ValueError(f"{owner}: basis={basis!r} must be a basis, such as BSpline()")
     if not isinstance(base, str) or base not in BASE_FUNCTIONS:
         raise ValueError(f"{owner}: base={base!r} must be one of {sorted(BASE_FUNCTIONS)}")
+    if dtype is not None and not dtype.is_floating_point:
+        raise ValueError(f"{owner}: dtype={dtype} must be floating point, such as torch.float32")
 
 
 def _horner(coefficients: list[int], x: Tensor) -> Tensor:
@@ -447,23 +475,29 @@ def _up_to(degree: int, x: Tensor) -> Tensor:
 
 
 def _chebyshev_nodes(count: int) -> Tensor:
-    k = torch.arange(count, dtype=torch.float64)
+    k = torch.arange(count, **_EXACT)
     return torch.cos((k + 0.5) * math.pi / count)
 
 
-def _check_grid(owner: str, grid_size: object, grid_range: Any, least: int) -> None:
-    if not _is_size(grid_size) or grid_size < least:
-        raise ValueError(f"{owner}: grid_size={grid_size!r} must be an integer >= {least}")
+def _set_degree(basis: Any) -> None:
+    """Check the degree of a new basis, and make it an int."""
+    (degree,) = as_sizes(type(basis).__name__, degree=basis.degree)
+    object.__setattr__(basis, "degree", degree)
+
+
+def _set_grid(basis: Any, least: int) -> None:
+    """Check the grid of a new basis, and make it an int >= ``least`` and two floats."""
+    owner, grid_range = type(basis).__name__, basis.grid_range
+    grid_size = as_integer(basis.grid_size, least)
+    if grid_size is None:
+        raise ValueError(f"{owner}: grid_size={basis.grid_size!r} must be an integer >= {least}")
     try:
         low, high = grid_range
-        valid = -math.inf < low < high < math.inf
+        if not -math.inf < low < high < math.inf:
+            raise ValueError
     except (TypeError, ValueError):
-        valid = False
-    if not valid:
         raise ValueError(
             f"{owner}: grid_range={grid_range!r} must be two finite numbers (lo, hi) with lo < hi"
-        )
-
-
-def _is_size(value: object) -> TypeGuard[int]:
-    return type(value) is int and value >= 1
+        ) from None
+    object.__setattr__(basis, "grid_size", grid_size)
+    object.__setattr__(basis, "grid_range", (float(low), float(high)))

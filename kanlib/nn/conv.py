@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kanlib.nn.bases import Basis, check_sizes
+from kanlib.nn.bases import Basis, as_integer, as_sizes
 from kanlib.nn.features import as_weight, edge_features, scaled_weight
-from kanlib.nn.linear import KANLinear
+from kanlib.nn.layer import BasisLayer
+from kanlib.nn.linear import KANLinear, draw_edges
 
 Sizes = int | Sequence[int]  # of each axis
 
@@ -37,10 +38,11 @@ class EdgeOptions(TypedDict, total=False):
     dtype: torch.dtype | None
 
 
-class KANConv(nn.Module):
+class KANConv(BasisLayer):
     """What the convolutions have in common: they run over ``axes`` axes."""
 
     axes: int
+    bias: nn.Parameter | None
 
     def __init__(
         self,
@@ -54,7 +56,9 @@ class KANConv(nn.Module):
         **options: Unpack[EdgeOptions],
     ) -> None:
         owner = type(self).__name__
-        check_sizes(owner, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        in_channels, out_channels, groups = as_sizes(
+            owner, in_channels=in_channels, out_channels=out_channels, groups=groups
+        )
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{owner}: groups={groups} must divide in_channels={in_channels} and "
@@ -69,7 +73,8 @@ class KANConv(nn.Module):
             )
         edges = KANLinear(in_channels // groups * math.prod(kernel), out_channels, **options)
         self.weight, self.spline_scale = edges.weight, edges.spline_scale
-        self.basis, self.base = edges.basis, edges.base
+        self.register_parameter("bias", None)
+        self.basis, self.base, self.init_noise = edges.basis, edges.base, edges.init_noise
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel
@@ -83,6 +88,14 @@ class KANConv(nn.Module):
             padding = 0 if padding == "valid" else padding
             self.padding = tuple((n, n) for n in self._each("padding", padding, least=0))
 
+    def reset_parameters(self) -> None:
+        """Draw new weights from torch's global generator, distributed as the class says.
+
+        Raises:
+            TypeError: the layer is pruned, or has a weight norm or another parametrization.
+        """
+        draw_edges(self, self.basis, self.init_noise)
+
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, C, ...) or one (C, ...), in the dtype of the parameters -> (N, O, ...).
 
@@ -92,12 +105,13 @@ class KANConv(nn.Module):
             ValueError: ``x`` has another number of axes or channels.
             TypeError: ``x`` has another dtype than the parameters.
         """
-        self._check(x)
+        x = self._checked(x)
         padded = functional.pad(x, [n for ends in reversed(self.padding) for n in ends])
         convolve = functional.conv1d if self.axes == 1 else functional.conv2d
         y = convolve(
             self._features(padded),
             self._kernel().flatten(1, 2),
+            self.bias,
             stride=self.stride,
             dilation=self.dilation,
             groups=self.groups,
@@ -106,7 +120,6 @@ class KANConv(nn.Module):
 
     def _features(self, x: Tensor) -> Tensor:
         """(..., C, *sizes) -> (..., g (1 + M) C / g, *sizes), with the channels last in memory."""
-        x = as_weight(type(self).__name__, x, self.weight)
         last = x.movedim(-1 - self.axes, -1)  # (..., *sizes, C)
         rows = last.reshape(-1, self.in_channels // self.groups)
         features = edge_features(rows, self.basis, self.base)  # (rows, 1 + M, C / g)
@@ -118,23 +131,27 @@ class KANConv(nn.Module):
         weight = scaled_weight(self.weight, self.spline_scale)
         return weight.unflatten(2, (self.in_channels // self.groups, *self.kernel_size))
 
-    def _check(self, x: Tensor) -> None:
+    def _checked(self, x: Tensor) -> Tensor:
+        """``x`` in the dtype of the weight."""
+        x = as_weight(type(self).__name__, x, self.weight)
         if x.ndim - self.axes not in (1, 2) or x.shape[-1 - self.axes] != self.in_channels:
             sizes = "H, W" if self.axes == 2 else "L"
             raise ValueError(
                 f"{type(self).__name__}: input of shape {tuple(x.shape)} must be "
                 f"(N, {self.in_channels}, {sizes}) or ({self.in_channels}, {sizes})"
             )
+        return x
 
     def _each(self, name: str, value: Sizes | str, least: int) -> tuple[int, ...]:
         """An argument for each axis."""
         each = tuple(value) if isinstance(value, Sequence) else (value,) * self.axes
-        if len(each) != self.axes or any(type(n) is not int or n < least for n in each):
+        sizes = [n for n in (as_integer(n, least) for n in each) if n is not None]
+        if len(each) != self.axes or len(sizes) != self.axes:
             raise ValueError(
                 f"{type(self).__name__}: {name}={value!r} must be an integer >= {least}, or "
                 f"{self.axes} of them"
             )
-        return tuple(map(int, each))
+        return tuple(sizes)
 
     def extra_repr(self) -> str:
         """The arguments, as ``print(layer)`` shows them."""
@@ -174,6 +191,7 @@ class KANConv2d(KANConv):
         weight: (O, 1 + M, C K / g), as the ``KANLinear`` has it: the last axis runs over channels,
             then over the offsets, row by row.
         spline_scale: (O, C K / g), or None.
+        bias: None, as tools expect of a layer. A parameter (O,) that is put here is added.
 
     Raises:
         ValueError: an argument is out of range.
@@ -231,11 +249,12 @@ class KANConvTranspose2d(KANConv):
             ValueError: ``x`` has another number of axes or channels.
             TypeError: ``x`` has another dtype than the parameters.
         """
-        self._check(x)
+        x = self._checked(x)
         kernel = self._kernel().unflatten(0, (self.groups, -1))  # (g, O / g, 1 + M, C / g, ...)
         y = functional.conv_transpose2d(
             self._features(x),
             kernel.flatten(2, 3).transpose(1, 2).flatten(0, 1),
+            self.bias,
             stride=self.stride,
             padding=tuple(n for n, _ in self.padding),
             output_padding=self.output_padding,

@@ -32,14 +32,16 @@ def as_weight(owner: str, x: Tensor, weight: Tensor) -> Tensor:
         weight: of the layer.
 
     Raises:
-        TypeError: ``x`` has another dtype, or is not floating point.
+        TypeError: ``x`` has another dtype, is not floating point, or is no tensor.
     """
-    if x.dtype == weight.dtype:
+    real = isinstance(x, Tensor) and x.is_floating_point()
+    if real and x.dtype == weight.dtype:
         return x
-    if not (torch.is_autocast_enabled(weight.device.type) and x.is_floating_point()):
+    if not (real and torch.is_autocast_enabled(weight.device.type)):
         raise TypeError(
-            f"{owner}: input of dtype {x.dtype} must have the layer's dtype "
-            f"{weight.dtype}; convert it with torch.as_tensor(x).to(layer.weight.dtype)"
+            f"{owner}: input of dtype {getattr(x, 'dtype', type(x).__name__)} must have the "
+            f"layer's dtype {weight.dtype}, which must be floating point; convert it with "
+            "torch.as_tensor(x).to(layer.weight.dtype)"
         )
     return x.to(weight.dtype)
 
@@ -54,6 +56,8 @@ def edge_features(x: Tensor, basis: Basis, base: str) -> Tensor:
         basis: of M functions.
         base: "silu", "identity" or "zero".
     """
+    if torch.compiler.is_exporting():  # a program has no functions with gradients of their own
+        return _features(x, basis, base, 0)
     # The compiler knows neither forward-mode derivatives nor ``torch.func`` inside a function.
     function = _EdgeFeatures if torch.compiler.is_compiling() else _TransformableFeatures
     return function.apply(x, basis, base, 0)
@@ -188,6 +192,8 @@ def shared_sums(x: Tensor, weight: Tensor, basis: Basis, base: str) -> Tensor:
         basis: of M functions.
         base: "silu", "identity" or "zero".
     """
+    if torch.compiler.is_exporting():
+        return _sum_features(x, weight, basis, base)
     function = _SharedSums if torch.compiler.is_compiling() else _TransformableSums
     return function.apply(x, weight, basis, base)
 

@@ -16,7 +16,8 @@ from kanlib.nn import splines
 from kanlib.nn.bases import BSpline
 from kanlib.nn.conv import KANConv
 from kanlib.nn.hooks import watch
-from kanlib.nn.linear import KANLinear, check_plain
+from kanlib.nn.layer import check_plain
+from kanlib.nn.linear import KANLinear
 from kanlib.nn.own_grids import OwnKnots, OwnRange
 
 Refinement = Literal["finer", "longer"]
@@ -100,14 +101,18 @@ def update_grids(
 
     Raises:
         TypeError: a layer is pruned, or has a weight norm or another parametrization.
-        ValueError: an argument is out of range, a layer's basis has no such grid, or the model has
-            KAN convolutions or no KAN layer.
+        ValueError: an argument is out of range, a layer's basis has no such grid, layers share
+            their weight, or the model has KAN convolutions or no KAN layer.
     """
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, Layer)}
     if not layers or any(isinstance(layer, KANConv) for layer in layers.values()):
         raise ValueError(
             f"model={type(model).__name__}: must have KANLinear layers, and no KAN convolutions, "
             "which take no grid of their own"
+        )
+    if len({layer.weight for layer in layers.values()}) < len(layers):
+        raise ValueError(
+            f"model={type(model).__name__}: layers that share a weight cannot each have a grid"
         )
 
     def update(_: str, layer: Any, x: Tensor) -> None:
@@ -145,26 +150,39 @@ def refine(layer: _Layer, grid_size: int, grid_range: tuple[float, float] | None
         ValueError: the layer has another basis or knots for each input, or an argument is out of
             range.
     """
-    check_plain("refine", layer)
+    _check(layer)
+    new = replace(_splines_of(layer), grid_size=grid_size)
+    new = new if grid_range is None else replace(new, grid_range=grid_range)
+    refined = copy.deepcopy(layer)
+    refined.weight = _moved(refined, new)
+    _put(refined, new)
+    return refined
+
+
+def _moved(layer: Layer, new: BSpline) -> nn.Parameter:
+    """The weight of the layer on another grid."""
     old = _splines_of(layer)
-    new = replace(old, grid_size=grid_size, grid_range=grid_range or old.grid_range)
     # On each interval k + 1 points determine the polynomial. Twice as many are taken.
-    count = 2 * (new.spline_order + 1) * grid_size + 1
-    points = torch.linspace(*new.grid_range, count, dtype=torch.float64)[:, None]
+    count = 2 * (new.spline_order + 1) * new.grid_size + 1
+    points = torch.linspace(*new.grid_range, count, dtype=torch.float64, device="cpu")[:, None]
     # Each old B-spline in terms of the new ones.
     change = splines.fit_coefficients(
         new.values(points).squeeze(-1).T, old.values(points).squeeze(-1)
     )  # (M, M of the old)
     weight = layer.weight.detach()
-    coefficients = weight[:, 1:].double()  # (O, M of the old, I)
-    moved = torch.einsum("mn,oni->omi", change.to(coefficients), coefficients).to(weight)
-    refined = copy.deepcopy(layer)
-    refined.basis = new
+    place = splines.with_float64(weight.device)
+    coefficients = weight[:, 1:].to(place).double()  # (O, M of the old, I)
+    moved = torch.einsum("mn,oni->omi", change.to(place), coefficients)
+    moved = moved.to(weight.dtype).to(weight.device)
+    return nn.Parameter(torch.cat([weight[:, :1], moved], 1), layer.weight.requires_grad)
+
+
+def _put(layer: Any, new: BSpline) -> None:
+    """The layer on another grid, for which its weight was made."""
     if isinstance(layer.basis, OwnRange):
-        refined.grid = layer.basis.outer(new.grid_range)
-    refined.weight = nn.Parameter(torch.cat([weight[:, :1], moved], 1), layer.weight.requires_grad)
-    refined.zero_grad()
-    return refined
+        layer.grid = layer.basis.outer(new.grid_range)
+    layer.basis = new
+    layer.zero_grad()
 
 
 def refine_model(model: nn.Module, how: Refinement) -> None:
@@ -179,20 +197,34 @@ def refine_model(model: nn.Module, how: Refinement) -> None:
 
     Raises:
         TypeError: a layer is pruned, or has a weight norm or another parametrization.
-        ValueError: ``how`` is neither, a layer has another basis, or ``model`` is a layer itself.
+        ValueError: ``how`` is neither, a layer has another basis, or layers share a weight but not
+            their basis.
     """
     if how not in get_args(Refinement):
         raise ValueError(f"how={how!r} must be one of {', '.join(get_args(Refinement))}")
-    refined: dict[Layer, Layer] = {}  # a layer that is used twice must stay one layer
-    for name, layer in list(model.named_modules(remove_duplicate=False)):
-        if isinstance(layer, Layer):
-            if layer not in refined:
-                basis = _splines_of(layer)
-                grid = 2 * basis.grid_size, basis.grid_range
-                if how == "longer":
-                    grid = basis.grid_size + 2 * basis.spline_order, basis.support
-                refined[layer] = refine(layer, *grid)
-            model.set_submodule(name, refined[layer])
+    layers = [layer for layer in model.modules() if isinstance(layer, Layer)]
+    bases: dict[nn.Parameter, BSpline] = {}  # layers that share a weight go on sharing it
+    for layer in layers:
+        _check(layer)
+        if bases.setdefault(layer.weight, _splines_of(layer)) != _splines_of(layer):
+            raise ValueError(f"basis={layer.basis} must be that of the layer with the same weight")
+    weights: dict[nn.Parameter, nn.Parameter] = {}
+    for layer in layers:
+        basis, old = bases[layer.weight], layer.weight
+        new = replace(basis, grid_size=2 * basis.grid_size)
+        if how == "longer":
+            size = basis.grid_size + 2 * basis.spline_order
+            new = replace(basis, grid_size=size, grid_range=basis.support)
+        if old not in weights:
+            weights[old] = _moved(layer, new)
+        layer.weight = weights[old]
+        _put(layer, new)
+
+
+def _check(layer: Layer) -> None:
+    """Refuse a layer that cannot be refined."""
+    check_plain("refine", layer)
+    _splines_of(layer)
 
 
 def _splines_of(layer: Layer) -> BSpline:

@@ -23,12 +23,14 @@ from kanlib.nn.bases import (
     BASE_FUNCTIONS,
     Basis,
     BSpline,
+    as_sizes,
     check_functions,
-    check_sizes,
     noisy_coefficients,
 )
 from kanlib.nn.features import as_weight, edge_features, scaled_product, scaled_weight
-from kanlib.nn.own_grids import grid_from, on_grid
+from kanlib.nn.layer import BasisLayer, check_plain
+from kanlib.nn.own_grids import fits, grid_from, on_grid
+from kanlib.nn.splines import with_float64
 
 _BLOCK = 2**20  # so many values of a basis are fitted at a time
 
@@ -41,7 +43,7 @@ class LayerOptions(TypedDict, total=False):
     init_noise: float
 
 
-class KANLinear(nn.Module):
+class KANLinear(BasisLayer):
     """A Kolmogorov-Arnold layer. It takes the place of an ``nn.Linear`` without bias.
 
     phi_oi(x) = w_oi0 base(x) + sum_m w_oim f_m(x) (Liu et al., arXiv 2404.19756, eq. 2.10).
@@ -70,21 +72,24 @@ class KANLinear(nn.Module):
             too. It takes at least two inputs.
         init_noise: >= 0, see above.
         device: of the parameters.
-        dtype: of the parameters: float32, float64 or bfloat16.
+        dtype: of the parameters, floating point. With 16 bits, the functions are computed in
+            float32.
 
     Attributes:
         weight: (O, 1 + M, I); ``weight[:, 0]`` multiplies the base function.
         spline_scale: (O, I), or None.
         norm: the layer norm, or None.
         grid: None, or what ``update_grid`` found: the range of each input, (I, 2), or its knots,
-            (I, G + 2k + 1). The state dict holds these four. Load it into a layer with the same
-            basis and base.
+            (I, G + 2k + 1). The state dict holds these four, and names the basis and the base:
+            those of the layer that it is loaded into must be the same.
+        bias: None, as tools expect of a layer. A parameter (O,) that is put here is added.
 
     Raises:
         ValueError: an argument is out of range.
     """
 
     grid: Tensor | None
+    bias: nn.Parameter | None
 
     def __init__(
         self,
@@ -100,8 +105,10 @@ class KANLinear(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_sizes("KANLinear", in_features=in_features, out_features=out_features)
-        check_functions("KANLinear", basis, base)
+        in_features, out_features = as_sizes(
+            "KANLinear", in_features=in_features, out_features=out_features
+        )
+        check_functions("KANLinear", basis, base, dtype)
         if layer_norm and in_features == 1:
             raise ValueError(f"KANLinear: in_features={in_features} must be >= 2 with a layer norm")
         self.in_features = in_features
@@ -116,51 +123,45 @@ class KANLinear(nn.Module):
         if separate_scale:
             self.spline_scale = nn.Parameter(torch.empty(out_features, in_features, **kind))
         self.norm = nn.LayerNorm(in_features, **kind) if layer_norm else None
+        self.register_parameter("bias", None)
         self.reset_parameters()
 
-    @property
+    @BasisLayer.basis.getter
     def basis(self) -> Basis:
         """The family of functions, on the layer's ``grid`` if it has one."""
         return on_grid(self._basis, self.grid)
 
-    @basis.setter
-    def basis(self, basis: Basis) -> None:
-        self._basis = basis
-
-    @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw new weights from torch's global generator, distributed as the class says."""
-        shape = (self.out_features, self.in_features)
-        coefficients = noisy_coefficients(self._basis, self.init_noise, shape, self.weight.device)
-        bound = 1 / math.sqrt(self.in_features)
-        scale = torch.empty(shape, device=self.weight.device).uniform_(-bound, bound)
-        if self.spline_scale is None:
-            coefficients *= scale
-        else:
-            self.spline_scale.copy_(scale)
-        self.weight[:, 0].uniform_(-bound, bound)
-        self.weight[:, 1:] = coefficients.transpose(0, 1)
+        """Draw new weights from torch's global generator, distributed as the class says.
+
+        Raises:
+            TypeError: the layer is pruned, or has a weight norm or another parametrization.
+        """
+        draw_edges(self, self._basis, self.init_noise)
         if self.norm is not None:
             self.norm.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) -> (..., O), in the dtype of the parameters or, under autocast, in its dtype.
 
+        NaN in a row of ``x`` makes all of its outputs NaN. Infinite numbers may do so, too.
+
         Raises:
             ValueError: the last axis of ``x`` does not have ``in_features`` elements.
             TypeError: ``x`` has another dtype than the parameters.
         """
+        x = as_weight("KANLinear", x, self.weight)
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise ValueError(
                 f"KANLinear: input of shape {tuple(x.shape)} must have "
                 f"in_features={self.in_features} as its last axis"
             )
-        rows = as_weight("KANLinear", x.reshape(-1, self.in_features), self.weight)
-        features = self.features(rows)
+        features = self.features(x.reshape(-1, self.in_features))
         if self.spline_scale is None:
-            y = nn.functional.linear(features.flatten(1), self.weight.flatten(1))
+            y = nn.functional.linear(features.flatten(1), self.weight.flatten(1), self.bias)
         else:
             y = scaled_product(features, self.weight, self.spline_scale)
+            y = y if self.bias is None else y + self.bias
         return y.view(*x.shape[:-1], self.out_features)
 
     def features(self, x: Tensor) -> Tensor:
@@ -186,7 +187,7 @@ class KANLinear(nn.Module):
             outputs: which of the O outputs. All of them take P x O x I numbers.
 
         Returns:
-            (P, O, I). For x of (P, I) its sum over the last axis is ``forward(x)``.
+            (P, O, I). For x of (P, I) its sum over the last axis is ``forward(x)``, but for a bias.
 
         Raises:
             ValueError: ``x`` has another shape or dtype.
@@ -239,9 +240,11 @@ class KANLinear(nn.Module):
             )
         if not x.isfinite().all():
             raise ValueError(f"update_grid: x of shape {tuple(x.shape)} must be finite")
-        rows = x.reshape(-1, self.in_features).to(self.weight.device, torch.float64)
+        place = with_float64(self.weight.device)
+        rows = x.reshape(-1, self.in_features).to(place).double()
         eps = torch.finfo(self.weight.dtype).eps
-        grid = grid_from(rows, self._basis, grid_eps, margin, eps).to(self.weight)
+        grid = grid_from(rows, self._basis, grid_eps, margin, eps).to(self.weight.dtype)
+        grids = None if self.grid is None else self.grid.to(place), grid
         step = max(1, _BLOCK // (len(rows) * self._basis.size))
         for start in range(0, self.in_features, step):
             block = slice(start, start + step)
@@ -249,23 +252,30 @@ class KANLinear(nn.Module):
                 on_grid(self._basis, part if part is None else part[block])
                 .values(rows[:, block])
                 .permute(2, 0, 1)  # (inputs of the block, N, M)
-                for part in (self.grid, grid)
+                for part in grids
             )
             change = torch.linalg.pinv(new) @ old  # each old function in terms of the new ones
             coefficients = self.weight[:, 1:, block]
-            coefficients.copy_(torch.einsum("imn,oni->omi", change, coefficients.double()))
-        self.grid = grid
+            moved = torch.einsum("imn,oni->omi", change, coefficients.to(place).double())
+            coefficients.copy_(moved.to(coefficients.dtype))
+        self.grid = grid.to(self.weight.device)
 
     def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, state_dict: dict[str, Any], prefix: str, *arguments: Any
     ) -> None:
         """Take the grid of the state, or none if it has weights without one."""
+        errors, before, own = arguments[-1], len(arguments[-1]), self.grid
         grid = state_dict.get(f"{prefix}grid")
         if grid is not None:
             self.grid = grid.to(self.weight, copy=True)
         elif f"{prefix}weight" in state_dict:
             self.grid = None
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+        if self.grid is not None and not fits(self.grid, self._basis, self.in_features):
+            shape = tuple(self.grid.shape)
+            errors.append(f"{prefix}grid of shape {shape} must fit the layer {self!r}")
+        if len(errors) > before:
+            self.grid = own
 
     def extra_repr(self) -> str:
         """The arguments, as ``print(layer)`` shows them."""
@@ -275,14 +285,30 @@ class KANLinear(nn.Module):
         )
 
 
-def check_plain(owner: str, layer: nn.Module) -> None:
-    """Refuse a layer whose weights are computed from others: new ones would be lost."""
-    for name in ("weight", "spline_scale"):
-        if getattr(layer, name) is not None and name not in layer._parameters:
-            raise TypeError(
-                f"{owner}: layer={layer!r} must have its {name} as a parameter: undo its pruning, "
-                "weight norm or other parametrization first"
-            )
+@torch.no_grad()
+def draw_edges(layer: Any, basis: Basis, init_noise: float) -> None:
+    """Draw the weights of edges anew, as ``KANLinear`` says.
+
+    Args:
+        layer: with ``weight`` (O, 1 + M, I), and ``spline_scale`` (O, I) or None.
+        basis: of M functions.
+        init_noise: >= 0.
+
+    Raises:
+        TypeError: the layer is pruned, or has a weight norm or another parametrization.
+    """
+    check_plain("reset_parameters", layer)
+    weight, scale = layer.weight, layer.spline_scale
+    shape = len(weight), weight.shape[2]
+    coefficients = noisy_coefficients(basis, init_noise, shape, weight.device)
+    bound = 1 / math.sqrt(weight.shape[2])
+    drawn = torch.empty(shape, device=weight.device).uniform_(-bound, bound)
+    if scale is None:
+        coefficients *= drawn
+    else:
+        scale.copy_(drawn)
+    weight[:, 0].uniform_(-bound, bound)
+    weight[:, 1:] = coefficients.transpose(0, 1)
 
 
 def KAN(widths: Sequence[int], **options: Any) -> nn.Sequential:

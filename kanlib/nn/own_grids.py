@@ -131,6 +131,12 @@ def takes_grid(basis: object, grid_eps: float) -> bool:
     return isinstance(basis, BSpline) or (grid_eps == 1 and hasattr(basis, "grid_range"))
 
 
+def fits(grid: Tensor, basis: object, inputs: int) -> bool:
+    """Whether ``on_grid`` can put a basis of so many inputs on the grid."""
+    knots = isinstance(basis, BSpline) and basis.size + basis.spline_order + 1
+    return grid.shape == (inputs, 2) or (bool(knots) and grid.shape == (inputs, knots))
+
+
 def grid_from(x: Tensor, basis: Basis, grid_eps: float, margin: float, eps: float) -> Tensor:
     """The grid for ``on_grid`` that follows the values of each input.
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kanlib.nn.bases import BASES, check_sizes
+from kanlib.nn.bases import BASES, as_sizes
 from kanlib.nn.features import as_weight
 from kanlib.nn.shared import FunctionsLinear
 
@@ -38,7 +38,8 @@ class Rational:
     groups: int = 8
 
     def __post_init__(self) -> None:
-        check_sizes("Rational", groups=self.groups)
+        (groups,) = as_sizes("Rational", groups=self.groups)
+        object.__setattr__(self, "groups", groups)
 
 
 # What a model may have as its basis, by name: the fixed bases, then the rational functions.
@@ -59,7 +60,7 @@ class RationalActivation(nn.Module):
         groups: the number >= 1 of groups. They differ in size by one at most. Fewer than ``groups``
             nodes are a group each.
         device: of the parameters.
-        dtype: of the parameters: float32, float64 or bfloat16.
+        dtype: of the parameters, floating point.
 
     Attributes:
         numerator: (6,), a_0 .. a_5.
@@ -68,8 +69,6 @@ class RationalActivation(nn.Module):
     Raises:
         ValueError: an argument is out of range.
     """
-
-    group: Tensor
 
     def __init__(
         self,
@@ -80,13 +79,12 @@ class RationalActivation(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_sizes(type(self).__name__, features=features, groups=groups)
+        features, groups = as_sizes(type(self).__name__, features=features, groups=groups)
         groups = min(groups, features)
+        self.features = features
         kind: dict[str, Any] = {"device": device, "dtype": dtype}
         self.numerator = nn.Parameter(torch.empty(6, **kind))
         self.denominator = nn.Parameter(torch.empty(groups, 4, **kind))
-        group = torch.arange(features, device=device) * groups // features
-        self.register_buffer("group", group, persistent=False)
         self.reset_parameters()
 
     @torch.no_grad()
@@ -102,16 +100,18 @@ class RationalActivation(nn.Module):
             ValueError: the last axis of ``x`` does not have I elements.
             TypeError: ``x`` has another dtype than the parameters.
         """
-        if x.ndim == 0 or x.shape[-1] != len(self.group):
+        given = as_weight(type(self).__name__, x, self.numerator)
+        if x.ndim == 0 or x.shape[-1] != self.features:
             raise ValueError(
                 f"{type(self).__name__}: input of shape {tuple(x.shape)} must have "
-                f"features={len(self.group)} as its last axis"
+                f"features={self.features} as its last axis"
             )
-        given = as_weight(type(self).__name__, x, self.numerator)
+        node = torch.arange(self.features, device=x.device)
+        group = node * len(self.denominator) // self.features
         # Powers in bfloat16 have too few digits.
         a, b, x = (
             t if t.dtype == torch.float64 else t.float()
-            for t in (self.numerator, self.denominator[self.group], given)
+            for t in (self.numerator, self.denominator[group], given)
         )
         above = torch.zeros_like(x)
         for coefficient in a.flip(0):
@@ -123,7 +123,7 @@ class RationalActivation(nn.Module):
 
     def extra_repr(self) -> str:
         """The arguments, as ``print(layer)`` shows them."""
-        return f"{len(self.group)}, groups={len(self.denominator)}"
+        return f"{self.features}, groups={len(self.denominator)}"
 
 
 class RationalLinear(FunctionsLinear):
@@ -141,7 +141,7 @@ class RationalLinear(FunctionsLinear):
         out_features: O >= 1.
         groups: the number >= 1 of groups, as in ``RationalActivation``.
         device: of the parameters.
-        dtype: of the parameters: float32, float64 or bfloat16.
+        dtype: of the parameters, floating point.
 
     Attributes:
         functions: the ``RationalActivation`` of the inputs.
@@ -161,7 +161,9 @@ class RationalLinear(FunctionsLinear):
         dtype: torch.dtype | None = None,
     ) -> None:
         kind: dict[str, Any] = {"device": device, "dtype": dtype}
-        check_sizes("RationalLinear", in_features=in_features, out_features=out_features)
+        in_features, out_features = as_sizes(
+            "RationalLinear", in_features=in_features, out_features=out_features
+        )
         functions = RationalActivation(in_features, groups, **kind)
         super().__init__(in_features, functions, nn.Linear(in_features, out_features, **kind))
         self.reset_parameters()

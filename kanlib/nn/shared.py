@@ -11,16 +11,25 @@ B_M as fixed functions, each edge has its own sum of them: that is ``KANLinear``
 Shapes: N rows in a batch, I inputs, O outputs, M functions of the basis.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from kanlib.nn.bases import Basis, BSpline, check_functions, check_sizes, noisy_coefficients
+from kanlib.nn.bases import (
+    Basis,
+    BSpline,
+    as_integer,
+    as_sizes,
+    check_functions,
+    noisy_coefficients,
+)
 from kanlib.nn.features import as_weight, shared_sums
+from kanlib.nn.layer import BasisLayer, check_plain
 
 
-class SharedFunctions(nn.Module):
+class SharedFunctions(BasisLayer):
     """R learned functions of each of I inputs, without a product: an activation that learns.
 
     f_ir(x) = c_ir0 base(x) + sum_m c_irm B_m(x). At the start c_ir0 is 1, and the others are
@@ -38,7 +47,7 @@ class SharedFunctions(nn.Module):
         init_noise: >= 0, as in ``KANLinear``.
         axis: of the inputs, below 0: -1 for rows, -3 for images.
         device: of the parameters.
-        dtype: of the parameters: float32, float64 or bfloat16.
+        dtype: of the parameters, floating point.
 
     Attributes:
         weight: (1 + M, R I); ``weight[0]`` multiplies the base function. The second axis runs over
@@ -62,23 +71,29 @@ class SharedFunctions(nn.Module):
     ) -> None:
         super().__init__()
         owner = type(self).__name__
-        check_sizes(owner, features=features, functions=functions)
-        check_functions(owner, basis, base)
-        if type(axis) is not int or axis >= 0:
+        features, functions = as_sizes(owner, features=features, functions=functions)
+        check_functions(owner, basis, base, dtype)
+        below = as_integer(axis, -math.inf)
+        if below is None or below >= 0:
             raise ValueError(f"{owner}: axis={axis!r} must be an integer below 0")
         self.features = features
         self.functions = functions
         self.basis = basis
         self.base = base
         self.init_noise = init_noise
-        self.axis = axis
+        self.axis = below
         kind: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.empty(1 + basis.size, functions * features, **kind))
         self.reset_parameters()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """The base function again, and new noise from torch's global generator."""
+        """The base function again, and new noise from torch's global generator.
+
+        Raises:
+            TypeError: the layer is pruned, or has a weight norm or another parametrization.
+        """
+        check_plain("reset_parameters", self)
         width = (self.weight.shape[1],)
         self.weight[0] = 1
         self.weight[1:] = noisy_coefficients(self.basis, self.init_noise, width, self.weight.device)
@@ -90,12 +105,13 @@ class SharedFunctions(nn.Module):
             ValueError: ``x`` does not have I elements along the axis.
             TypeError: ``x`` has another dtype than the parameters.
         """
+        x = as_weight(type(self).__name__, x, self.weight)
         if x.ndim < -self.axis or x.shape[self.axis] != self.features:
             raise ValueError(
                 f"{type(self).__name__}: input of shape {tuple(x.shape)} must have "
                 f"features={self.features} along its axis {self.axis}"
             )
-        last = as_weight(type(self).__name__, x, self.weight).movedim(self.axis, -1)
+        last = x.movedim(self.axis, -1)
         weight = self.weight.view(-1, self.functions, self.features)
         rows = last.reshape(-1, self.features)
         y = shared_sums(rows, weight, self.basis, self.base)  # (N, R, I)
@@ -178,7 +194,7 @@ class SharedLinear(FunctionsLinear):
         base: "silu", "identity" or "zero".
         init_noise: >= 0.
         device: of the parameters.
-        dtype: of the parameters: float32, float64 or bfloat16.
+        dtype: of the parameters, floating point.
 
     Attributes:
         functions: the ``SharedFunctions`` of the inputs.
@@ -201,7 +217,9 @@ class SharedLinear(FunctionsLinear):
         dtype: torch.dtype | None = None,
     ) -> None:
         owner = type(self).__name__
-        check_sizes(owner, in_features=in_features, out_features=out_features, functions=functions)
+        in_features, out_features, functions = as_sizes(
+            owner, in_features=in_features, out_features=out_features, functions=functions
+        )
         kind: dict[str, Any] = {"device": device, "dtype": dtype}
         super().__init__(
             in_features,

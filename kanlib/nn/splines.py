@@ -177,8 +177,19 @@ def fit_coefficients(basis: Tensor, values: Tensor) -> Tensor:
         (M, ...), in the dtype of ``values``.
     """
     # In float64: the normal matrix of a fine grid is ill-conditioned in single precision.
-    solve = torch.linalg.pinv(basis.double().T)  # (M, P)
-    return torch.tensordot(solve, values.double(), dims=1).to(values.dtype)
+    place = with_float64(values.device)
+    solve = torch.linalg.pinv(basis.to(place).double().T)  # (M, P)
+    found = torch.tensordot(solve, values.to(place).double(), dims=1)
+    return found.to(values.dtype).to(values.device)
+
+
+def with_float64(device: torch.device) -> torch.device:
+    """``device``, or the CPU if it has no float64, as Apple's GPUs have not."""
+    try:
+        torch.zeros(1, dtype=torch.float64, device=device)
+    except (TypeError, RuntimeError):
+        return torch.device("cpu")
+    return device
 
 
 def _inverse(width: Tensor) -> Tensor:
@@ -232,6 +243,12 @@ def _truncated_powers(
 ) -> Tensor:
     """Sum over i of (-1)^i C(k+1, i) ((k+1)/2 - i - distance)_+^power; overwrites ``distance``."""
     reach = distance.new_full((), (spline_order + 1) / 2 * unit)
+    if torch.compiler.is_exporting():  # autograd differentiates the program as it is written
+        total, inside = torch.zeros_like(distance), reach - distance
+        for i in range(spline_order // 2 + 1):
+            inside = (inside - unit if i else inside).relu()
+            total = total + (-1) ** i * math.comb(spline_order + 1, i) * _power(inside, power)
+        return total
     inside = torch.sub(reach, distance, out=distance).relu_()  # 0 beyond the support
     total = _power(inside, power, out)
     for i in range(1, spline_order // 2 + 1):

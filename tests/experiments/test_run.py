@@ -291,7 +291,7 @@ def test_layers_of_rational_functions_take_the_place_of_kan_layers(model):
 def test_rational_functions_stand_on_nodes_too():
     built = Run(model="spline-mlp", basis="rational", hidden=20).build_model((1, 8, 8))
     nodes = [m for m in built.modules() if isinstance(m, RationalActivation)]
-    assert [len(m.group) for m in nodes] == [20, 20]
+    assert [m.features for m in nodes] == [20, 20]
 
 
 def test_a_layer_norm_reaches_the_kan_layers():

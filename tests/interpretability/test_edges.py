@@ -208,6 +208,15 @@ def test_doubling_a_code_changes_no_ranking():
         assert after[name].numpy() == pytest.approx(before[name].numpy())
 
 
+def test_a_layer_whose_weights_are_made_of_others_is_not_pruned():
+    model = dense.kan((1, 2, 2), 2)
+    seen = moments(model, IMAGES)
+    kept = edges.strongest(edges.edge_scores(model, seen), 0.5)
+    torch.nn.utils.parametrizations.weight_norm(model.get_submodule(next(iter(kept))))
+    with pytest.raises(TypeError, match="prune: layer="):
+        edges.prune(model, seen, kept)
+
+
 def test_what_is_measured_leaves_the_model_as_it_was():
     model = dense.kan((1, 2, 2), 2)
     before = copy.deepcopy(model.state_dict())

@@ -8,7 +8,20 @@ import pytest
 import torch
 import truth
 
-from kanlib.nn import BASES, BSpline, Chebyshev, Fourier, GaussianRBF, MexicanHat, Polynomial
+from kanlib.nn import (
+    BASES,
+    BSpline,
+    Chebyshev,
+    Fourier,
+    GaussianRBF,
+    KANConv2d,
+    KANLinear,
+    MexicanHat,
+    Polynomial,
+    Rational,
+    RationalLinear,
+    SharedLinear,
+)
 from kanlib.nn.bases import BASE_FUNCTIONS
 
 EXAMPLES = [
@@ -131,9 +144,35 @@ def test_points_are_the_grid_the_centres_or_the_nodes(basis, points):
 
 
 @pytest.mark.parametrize(
+    "kind", [np.int64, np.uint8, torch.tensor], ids=["int64", "uint8", "torch"]
+)
+def test_numbers_of_numpy_and_torch_are_taken_as_those_of_python(kind):
+    basis = BSpline(kind(4), kind(2), [np.float32(-2), torch.tensor(2.0)])  # pyright: ignore
+    assert basis == BSpline(4, 2, (-2.0, 2.0))
+    assert repr(basis) == "BSpline(grid_size=4, spline_order=2, grid_range=(-2.0, 2.0))"
+    assert repr(Fourier(kind(3))) == "Fourier(degree=3)"
+    assert repr(Rational(kind(3))) == "Rational(groups=3)"
+    kan, conv = KANLinear(kind(3), kind(2)), KANConv2d(kind(2), kind(4), kind(3), groups=kind(2))
+    assert repr(kan) == repr(KANLinear(3, 2))
+    assert repr(conv) == repr(KANConv2d(2, 4, 3, groups=2))
+    assert repr(SharedLinear(kind(3), kind(2), kind(2))) == repr(SharedLinear(3, 2, 2))
+    assert repr(RationalLinear(kind(3), kind(2), kind(2))) == repr(RationalLinear(3, 2, 2))
+    assert type(kan.in_features) is type(conv.kernel_size[0]) is int
+
+
+@pytest.mark.parametrize("value", [True, np.True_, torch.tensor(True), np.float64(3), "3", None])
+def test_what_is_no_integer_is_no_size(value):
+    with pytest.raises(ValueError, match=re.escape(f"KANLinear: in_features={value!r} ")):
+        KANLinear(value, 2)
+
+
+@pytest.mark.parametrize(
     ("family", "name", "value"),
     [
-        *((BSpline, "grid_size", value) for value in (0, 5.0, True)),
+        *(
+            (BSpline, "grid_size", value)
+            for value in (0, 5.0, True, np.float64(5), torch.tensor(5.0))
+        ),
         *((BSpline, "spline_order", value) for value in (0, 6)),
         *((BSpline, "grid_range", value) for value in ((0.0, 0.0), (0.0, math.nan), 2.0)),
         *((family, "grid_size", 1) for family in (GaussianRBF, MexicanHat)),

@@ -1,7 +1,6 @@
 """KAN convolutions, compared with a ``KANLinear`` on every window, for every basis."""
 
 import copy
-import io
 import math
 import re
 from typing import Any
@@ -228,18 +227,6 @@ def test_the_memory_format_of_an_image_is_kept(make):
     assert found.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(layer(x[:, :, ::2, 1:]), layer(x[:, :, ::2, 1:].contiguous()))
-
-
-@each_layer
-def test_weights_survive_a_round_trip_without_pickle(make):
-    layer, other = make(separate_scale=True), make(separate_scale=True)
-    file = io.BytesIO()
-    torch.save(layer.state_dict(), file)
-    file.seek(0)
-    x = torch.rand(2, 2, *(6,) * layer.axes)
-    assert not torch.equal(other(x), layer(x))
-    other.load_state_dict(torch.load(file, weights_only=True))
-    assert torch.equal(other(x), layer(x))
 
 
 @each_layer

@@ -10,14 +10,14 @@ from torch.nn.utils import prune
 
 from kanlib import BSpline, Chebyshev, KANLinear, coverage, refine
 from kanlib.models.dense import kan_pure
-from kanlib.nn import Coverage, refine_model
+from kanlib.nn import Coverage, refine_model, update_grids
 
 CUBIC = BSpline()  # 5 intervals of 0.4 on [-1, 1]; the extended grid ends at 2.2
 
 
-def layer_of(basis=CUBIC, **options):
+def layer_of(basis=CUBIC, out=4, **options):
     torch.manual_seed(0)
-    return KANLinear(3, 4, basis=basis, init_noise=5.0, dtype=torch.float64, **options)
+    return KANLinear(3, out, basis=basis, init_noise=5.0, dtype=torch.float64, **options)
 
 
 def test_shares_are_those_counted_by_hand():
@@ -155,12 +155,19 @@ class Louder(KANLinear):
 
 def test_a_subclass_and_hooks_survive():
     model: Any = nn.Sequential(Louder(2.0))
-    model[0].register_forward_hook(lambda layer, args, y: y + 1)
+    seen: list[Any] = []
+    model[0].register_forward_hook(lambda layer, args, y: seen.append(layer) or y + 1)
+    layer = model[0]
     x = torch.rand(5, 3, dtype=torch.float64)
     before = model(x)
     refine_model(model, "longer")
-    assert type(model[0]) is Louder and model[0].basis.grid_size == 11
+    assert model[0] is layer and layer.basis.grid_size == 11
     torch.testing.assert_close(model(x), before)
+    assert seen == [layer, layer]
+    copied: Any = refine(layer, 22)
+    assert type(copied) is Louder and copied is not layer
+    torch.testing.assert_close(copied(x), before)
+    assert seen[-1] is copied
 
 
 @pytest.mark.parametrize("how", ["finer", "longer"])
@@ -183,13 +190,35 @@ def test_a_refined_model_computes_the_same(how):
     [
         (nn.Sequential(KANLinear(2, 2)), "wider", "how='wider' "),
         (nn.Sequential(KANLinear(2, 2, basis=Chebyshev())), "finer", "basis=Chebyshev"),
-        (KANLinear(2, 2), "finer", "submodule"),
     ],
-    ids=["another way", "another basis", "a layer itself"],
+    ids=["another way", "another basis"],
 )
 def test_what_refine_model_cannot_do_is_refused(model, how, stated):
     with pytest.raises(ValueError, match=stated):
         refine_model(model, how)
+
+
+def test_layers_that_share_a_weight_go_on_sharing_it_or_are_refused():
+    first, second = layer_of(out=3), layer_of(out=3)
+    second.weight = first.weight
+    model = nn.Sequential(first, second)
+    x = torch.rand(5, 3, dtype=torch.float64)
+    before = model(x)
+    refine_model(model, "longer")
+    assert first.weight is second.weight
+    torch.testing.assert_close(model(x), before)
+    with pytest.raises(ValueError, match="model=Sequential: layers that share a weight"):
+        update_grids(model, x)
+    second.basis = BSpline(11, 3, (-1.0, 1.0))
+    with pytest.raises(ValueError, match=r"grid_range=\(-1\.0, 1\.0\).* with the same weight"):
+        refine_model(model, "finer")
+
+
+def test_a_model_of_which_one_layer_is_refused_stays_as_it_was():
+    model = nn.Sequential(layer_of(out=3), prune.l1_unstructured(layer_of(out=3), "weight", 1))
+    with pytest.raises(TypeError, match="refine: "):
+        refine_model(model, "finer")
+    assert model[0].basis == CUBIC
 
 
 def test_what_is_frozen_or_shared_stays_so_and_so_does_the_mode():
@@ -200,7 +229,7 @@ def test_what_is_frozen_or_shared_stays_so_and_so_does_the_mode():
     before, state = model(x), torch.get_rng_state()
     refine_model(model, "longer")
     torch.testing.assert_close(model(x), before, rtol=0, atol=1e-6)
-    assert model[0] is model[2] is not layer
+    assert model[0] is model[2] is layer
     assert [p.requires_grad for p in model.parameters()] == [False, True]
     assert torch.equal(torch.get_rng_state(), state)
     assert not model[0].training

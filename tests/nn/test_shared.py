@@ -1,7 +1,5 @@
 """Functions that outputs share: compared with scipy's splines, and with a KAN layer."""
 
-import copy
-import io
 import re
 from typing import Any
 
@@ -177,17 +175,6 @@ def test_the_transforms_of_torch_agree_with_autograd(basis):
     torch.testing.assert_close(along, of_weight(tangent))  # it is linear in the weight
 
 
-def test_weights_survive_a_round_trip_without_pickle():
-    layer, other = (SharedLinear(IN, OUT, R, init_noise=5.0) for _ in range(2))
-    torch.save(layer.state_dict(), file := io.BytesIO())
-    file.seek(0)
-    x = inputs(5, IN, dtype=torch.float32)
-    assert not torch.equal(other(x), layer(x))
-    other.load_state_dict(torch.load(file, weights_only=True))
-    assert torch.equal(other(x), layer(x))
-    assert torch.equal(copy.deepcopy(layer)(x), layer(x))
-
-
 def test_the_seed_fixes_the_weights_and_reset_draws_others():
     layer, x, made = SharedLinear(IN, OUT), inputs(3, IN, dtype=torch.float32), []
     for _ in range(2):
@@ -210,12 +197,6 @@ def test_it_compiles_as_a_whole(basis):
     torch.testing.assert_close((y, *torch.autograd.grad(y.sum(), leaves)), expected)
 
 
-def test_it_can_be_exported():
-    layer, x = SharedLinear(IN, OUT, R), inputs(8, IN, dtype=torch.float32)
-    program = torch.export.export(layer, (x,))
-    torch.testing.assert_close(program.module()(x), layer(x))
-
-
 def test_its_input_has_its_dtype_but_under_autocast():
     layer = SharedFunctions(2)
     with pytest.raises(TypeError, match=r"SharedFunctions: input of dtype torch\.float64 "):
@@ -224,11 +205,6 @@ def test_its_input_has_its_dtype_but_under_autocast():
         assert layer(torch.zeros(4, 2, dtype=torch.bfloat16)).dtype == torch.float32
         with pytest.raises(TypeError, match=r"input of dtype torch\.int64 "):
             layer(torch.zeros(4, 2, dtype=torch.int64))
-
-
-def test_shapes_are_inferred_without_data():
-    with torch.device("meta"):
-        assert SharedLinear(4, 3, 2)(torch.empty(2, 4)).shape == (2, 3)
 
 
 @pytest.mark.parametrize(
