@@ -8,12 +8,11 @@
 # A record is never made twice: its own commit is written in it. Delete it to have it made again.
 import json
 import os
-import re
 import shlex
 import sys
 import textwrap
 
-from kanlib.experiments import find_experiment, load_experiment
+from kanlib.experiments import find_experiment, load_experiment, to_yaml
 from kanlib.report.outputs import outputs
 from kanlib.training.cpu import MALLOC
 
@@ -33,7 +32,8 @@ LOGS = str(config.get("logs", "build/notebooks"))
 FAST_CPU, COMPILED = switch("fast_cpu", True), switch("compiled", False)
 EXPERIMENT = find_experiment(str(config.get("experiment", "digits")))
 PLAN = load_experiment(EXPERIMENT)
-PLANS = [PLAN] + [load_experiment(find_experiment(name)) for name in PLAN.also]
+FILES = [str(EXPERIMENT)] + [str(find_experiment(name)) for name in PLAN.also]
+PLANS = [PLAN] + [load_experiment(file) for file in FILES[1:]]
 RUNS = {str(run.path(RESULTS)): run for plan in PLANS for run in plan.runs()}
 ARRAYS = [str(Path(record).with_suffix(".npz")) for record in RUNS]
 MADE = outputs(PLAN, EXPERIMENT.stem)
@@ -61,17 +61,15 @@ def run_parameters(wildcards, output):
     # Only what is set: a parameter that is new must not make old runs again.
     settings = RUNS[output.record].model_dump(exclude_defaults=True)
     settings |= {"results_dir": RESULTS, "fast_cpu": FAST_CPU, "compiled": COMPILED}
-    # JSON is YAML, but for floats: YAML takes 1e-05 for a word, and 1.0e-05 for a number.
-    return re.sub(r": (\d+)e([-+])", r": \1.0e\2", json.dumps(settings))
+    return to_yaml(settings)
 
 
 onstart:
     for folder in (RESULTS, FIGURES):
         if Path(folder).exists() and not os.access(folder, os.W_OK):
             raise WorkflowError(f"{folder} is read-only; name others: results=DIR figures=DIR")
-    # Data are found or downloaded, decoded and checked once, before any run needs them.
-    for dataset in sorted({run.dataset for path, run in RUNS.items() if not Path(path).exists()}):
-        shell("{PYTHON} -m kanlib.data {dataset}")
+    # Data are found or downloaded, decoded and checked once, and all runs that lack a record.
+    shell("{PYTHON} -m kanlib.experiments.check {FILES:q} --results {RESULTS:q}")
 
 
 onsuccess:

@@ -1,10 +1,12 @@
 """Writing files whole or not at all: records, analyses, tables and figures."""
 
+import errno
 import io
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,22 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file could not be written; ``path`` is as it was before.
     """
+    with _aside(path) as temporary:
+        yield temporary
+        _sync(temporary)  # it must be on the disk before it has its name
+        temporary.chmod(0o644)  # mkstemp makes it private
+        temporary.replace(path)
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """A temporary file beside ``path``, removed at the end if it is still there."""
     temporary = None
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
         os.close(descriptor)
         temporary = Path(name)
         yield temporary
-        _sync(temporary)  # it must be on the disk before it has its name
-        temporary.chmod(0o644)  # mkstemp makes it private
-        temporary.replace(path)
     except OSError as error:
         # The error of a full disk names no file, or the temporary one, which nobody knows.
         if error.filename is None or ".partial-" in str(error.filename):
@@ -63,6 +72,25 @@ def write_together(contents: Mapping[Path, str | bytes]) -> None:
             temporary = stack.enter_context(atomic_file(path))
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
             _sync(temporary)
+
+
+def try_to_write(contents: Mapping[Path, str | bytes]) -> None:
+    """Raise now what ``write_together`` would raise; only folders are left behind.
+
+    Args:
+        contents: path -> as much as will be written.
+
+    Raises:
+        OSError: a file could not be written, or has the name of a folder.
+    """
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                if stat.S_ISDIR(path.stat().st_mode):  # a name that is too long raises, too
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            temporary = stack.enter_context(_aside(path))
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -47,6 +47,17 @@ def plain(value: Any) -> Any:
     return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
+def check_flags(**flags: Any) -> None:
+    """Refuse what is neither true nor false: ``"false"`` would count as true.
+
+    Raises:
+        ValueError: names the flag and its value.
+    """
+    for name, value in flags.items():
+        if type(plain(value)) is not bool:
+            raise ValueError(f"{name}={value!r} must be True or False")
+
+
 def explain(error: ValidationError, known: list[str]) -> str:
     """What is wrong, a field a line: its name, its value, the rule.
 

@@ -8,6 +8,7 @@ the cache, under a key made of the names, sizes and times of these files.
 """
 
 import hashlib
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -135,6 +136,14 @@ class Images:
         """(C, H, W) of every image."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
+
+    @property
+    def summary(self) -> str:
+        """One line on what is there."""
+        return (
+            f"{self.name}: {len(self.train)} training and {len(self.test)} test images of "
+            f"{math.prod(self.shape)} values {self.shape}, {len(self.classes)} classes"
+        )
 
     @property
     def fingerprint(self) -> str:

@@ -1,7 +1,8 @@
 """Runs, their records, and grids of runs."""
 
 import kanlib.extras  # noqa: F401
-from kanlib.experiments.execution import Result, execute, splits_of
+from kanlib.experiments.check import check_run
+from kanlib.experiments.execution import Result, execute
 from kanlib.experiments.frames import (
     SETTINGS,
     histories,
@@ -12,7 +13,8 @@ from kanlib.experiments.frames import (
     watched_loss,
 )
 from kanlib.experiments.grid import Experiment, find_experiment, load_experiment
-from kanlib.experiments.parameters import read_parameters
+from kanlib.experiments.measurement import splits_of
+from kanlib.experiments.parameters import read_parameters, to_yaml
 from kanlib.experiments.record import (
     Record,
     load_arrays,
@@ -29,6 +31,7 @@ __all__ = [
     "Record",
     "Result",
     "Run",
+    "check_run",
     "execute",
     "find_experiment",
     "has_weights",
@@ -45,5 +48,6 @@ __all__ = [
     "step_log",
     "step_logs",
     "to_frame",
+    "to_yaml",
     "watched_loss",
 ]

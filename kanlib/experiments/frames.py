@@ -33,21 +33,28 @@ def to_frame(records: Sequence[Record]) -> "pd.DataFrame":
     import pandas as pd
 
     check_one_split(record.run for record in records)
-    rows: list[dict[str, Any]] = []
-    for record in records:
-        seconds, peak = record.history.seconds, record.history.peak_memory
-        row = record.run.model_dump() | {"seconds": seconds, "peak_mib": peak / 2**20}
-        for name, value in record.evaluation.items():
-            columns: dict[str, Any] = {name: value}
-            if isinstance(value, Score):
-                columns = {f"{name}_accuracy": value.accuracy, f"{name}_f1": value.f1}
-            if taken := columns.keys() & row.keys():
-                raise ValueError(f"metric={name!r}: {min(taken)} is the name of another column")
-            row |= columns
-        rows.append(row)
+    rows = [row(record) for record in records]
     own = dict.fromkeys([*Run.model_fields, *COSTS])
-    metrics = dict.fromkeys(name for row in rows for name in row if name not in own)
+    metrics = dict.fromkeys(name for columns in rows for name in columns if name not in own)
     return pd.DataFrame(rows, columns=[*Run.model_fields, *metrics, *COSTS])
+
+
+def row(record: Record) -> dict[str, Any]:
+    """What ``to_frame`` makes of one record: column -> value.
+
+    Raises:
+        ValueError: a metric has the name of another column.
+    """
+    seconds, peak = record.history.seconds, record.history.peak_memory
+    columns = record.run.model_dump() | {"seconds": seconds, "peak_mib": peak / 2**20}
+    for name, value in record.evaluation.items():
+        own: dict[str, Any] = {name: value}
+        if isinstance(value, Score):
+            own = {f"{name}_accuracy": value.accuracy, f"{name}_f1": value.f1}
+        if taken := own.keys() & columns.keys():
+            raise ValueError(f"metric={name!r}: {min(taken)} is the name of another column")
+        columns |= own
+    return columns
 
 
 def measured(frame: "pd.DataFrame") -> list[str]:

@@ -1,13 +1,26 @@
-"""The guard against misspelt notebook parameters."""
+"""Parameters of notebooks: the text that papermill reads, and the guard against misspelt ones."""
 
 import ast
 import difflib
+import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 # What parameters are. Whatever else is there, the notebook has made: it can be run again from its
 # parameters.
 _PLAIN = (str, int, float, bool, type(None), list)
+# A string, which is left as it is; or a float without a point.
+_FLOAT = re.compile(r'("(?:\\.|[^"\\])*")|(?<![\d.])(\d+)e([-+])')
+
+
+def to_yaml(parameters: Mapping[str, Any]) -> str:
+    """Parameters as papermill's option ``-y`` takes them, on one line.
+
+    JSON is YAML, but for floats: papermill's YAML 1.1 takes 1e-05 for a word, and 1.0e-05 for a
+    number.
+    """
+    return _FLOAT.sub(lambda m: m[1] or f"{m[2]}.0e{m[3]}", json.dumps(parameters))
 
 
 def read_parameters(

@@ -129,6 +129,18 @@ def save_record(
     Raises:
         OSError: a file could not be written; what was there before is untouched.
     """
+    record, contents = files_of(record, results_dir, arrays, weights)
+    write_together(contents)
+    return record
+
+
+def files_of(
+    record: Record,
+    results_dir: str | Path,
+    arrays: Mapping[str, NDArray[Any]],
+    weights: bytes | None,
+) -> tuple[Record, dict[Path, str | bytes]]:
+    """What ``save_record`` returns, and what it writes: path -> content."""
     path = record.run.path(results_dir)
     kept = None
     if weights is not None:
@@ -143,8 +155,7 @@ def save_record(
         contents[_originals(record)] = pack_arrays({"originals": arrays["originals"]})
     if weights is not None and kept is not None:
         contents[path.with_name(kept.file)] = weights
-    write_together(contents)
-    return record
+    return record, contents
 
 
 def load_record(path: str | Path) -> Record:

@@ -9,8 +9,8 @@ import sys
 
 from kanlib.data.datasets import Images, load_images
 from kanlib.experiments.environment import environment
-from kanlib.experiments.execution import measure, metric_name
 from kanlib.experiments.grid import find_experiment, load_experiment
+from kanlib.experiments.measurement import measure, metric_name, splits_of
 from kanlib.experiments.record import SCHEMA, Record, load_records
 from kanlib.experiments.weights import has_weights, load
 from kanlib.files import write_together
@@ -43,7 +43,7 @@ def remeasure(record: Record, images: Images) -> Record:
     names = lacking(record)
     if not names:
         return record
-    found = measure(record.run, load(record), images, names)
+    found = measure(record.run, load(record), splits_of(record.run, images), names)
     later = record.measured_later | dict.fromkeys(found, environment("cpu"))
     changes = {
         "schema_version": SCHEMA,

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as unpack
 from safetensors.torch import save
@@ -25,7 +26,8 @@ def pack(model: Autoencoder, run: Run, shape: Shape) -> bytes:
         run: that it comes from.
         shape: (C, H, W) of its images.
     """
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    own = {"memory_format": torch.contiguous_format}  # the format knows no weights that are shared
+    tensors = {name: tensor.clone(**own) for name, tensor in model.state_dict().items()}
     # One entry: the format keeps several in an order that changes, and with it the file's hash.
     return save(tensors, {_ORIGIN: json.dumps({"run": run.model_dump(), "shape": shape})})
 

@@ -145,6 +145,9 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     if name not in MODELS:
         raise ValueError(f"model={name!r} must be one of {', '.join(MODELS)}")
     spec, matched = MODELS[name], options.get("match_parameters", False)
+    for key in {"match_parameters", "separate_scale", "layer_norm"} & options.keys():
+        if options[key] not in (True, False):
+            raise ValueError(f"{key}={options[key]!r} must be True or False")
     allowed = spec.options | {"dataset"}
     rational = isinstance(options.get("basis"), Rational)
     if rational:

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from kanlib.report.columns import CONFIGURATION
+from kanlib.strict import check_flags
 
 Verdict = Literal["better", "level", "worse", "undecided", "no common seed"]
 CONFIDENCE = 0.95
@@ -60,6 +61,7 @@ def compare(
     Raises:
         ValueError: one of them has a seed twice, or an infinite number.
     """
+    check_flags(larger_is_better=larger_is_better)
     for name, series in (("first", first), ("second", second)):
         if not series.index.is_unique:
             raise ValueError(f"{name} has seeds {list(series.index)}; must have each once")

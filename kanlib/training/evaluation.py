@@ -5,10 +5,11 @@ scored on the test split. Leaky, as in the authors' code (arXiv 2410.02077): fit
 split and scored on the same points, each of which is then among its own three neighbours.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from kanlib.data.datasets import Images
 from kanlib.models.autoencoder import Autoencoder, count_parameters
+from kanlib.strict import plain
 
 
 def check_images(
@@ -183,17 +185,24 @@ def evaluate(
 
     Raises:
         KeyError: there is no such metric.
-        ValueError: see ``check_images`` and ``knn_score``.
+        ValueError: see ``check_images``; or a metric failed, or is no finite number or ``Score``.
     """
     check_images(model, images)
     outputs = Outputs(model, images)
     chosen = METRICS if metrics is None else metrics
-    return {name: _plain(METRICS[name](outputs)) for name in chosen}
+    return {name: _measured(name, METRICS[name], outputs) for name in chosen}
 
 
-def _plain(value: Any) -> Any:
-    """Numbers of numpy and torch become Python's, which a record can hold."""
-    return value.item() if isinstance(value, np.generic | Tensor) and value.ndim == 0 else value
+def _measured(name: str, metric: Metric, outputs: Outputs) -> Value:
+    """A metric as a record can hold it: numbers of numpy and torch become Python's."""
+    try:
+        value = plain(metric(outputs))
+    except Exception as error:  # a metric of one's own may raise anything
+        raise ValueError(f"metric={name!r} failed: {type(error).__name__}: {error}") from error
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (math.isfinite(value) if number else isinstance(value, Score)):
+        raise ValueError(f"metric={name!r} is {value!r}; must be a finite number or a Score")
+    return value
 
 
 @torch.inference_mode()

@@ -223,12 +223,6 @@ def test_a_model_with_a_code_of_another_size_is_refused(few_digits: Images, monk
         execute(Run(model="wide", epochs=10**6), few_digits)
 
 
-def test_a_split_with_fewer_images_than_neighbours_is_refused_before_training(few_digits: Images):
-    two = Split(few_digits.test.images[:2], few_digits.test.labels[:2])
-    with pytest.raises(ValueError, match="a split of 2"):
-        execute(Run(epochs=10**6), replace(few_digits, test=two))
-
-
 def test_images_with_a_label_that_has_no_class_are_refused(few_digits: Images):
     with pytest.raises(ValueError, match="train labels from 0 to 9"):
         replace(few_digits, classes=few_digits.classes[:9])

@@ -5,8 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from kanlib.experiments import Run, find_experiment, load_experiment, read_parameters
+from kanlib.experiments import (
+    Run,
+    find_experiment,
+    load_experiment,
+    read_parameters,
+    to_yaml,
+)
 
 
 @pytest.fixture
@@ -134,6 +141,13 @@ def test_a_missing_file_lists_the_experiments_that_are_there(experiment, tmp_pat
     experiment(grid("{}"), "digits")
     with pytest.raises(FileNotFoundError, match=r"mnits\.yaml.* digits, mnist"):
         load_experiment(tmp_path / "mnits.yaml")
+
+
+def test_papermill_reads_what_it_is_given():
+    given = {"rate": 1e-5, "large": 2e20, "plain": 1.5e-7, "pairs": [["tilt", 1e-07], ["x", -3e-9]]}
+    given |= {"word": 'a: 1e-5, "[2e-7]\\', "flag": False, "nothing": None, "size": 9}
+    assert yaml.safe_load(to_yaml(given)) == given
+    assert to_yaml({"rate": 1e-5, "data": "digits"}) == '{"rate": 1.0e-05, "data": "digits"}'
 
 
 KNOWN = {"bottleneck": int, "seed": int, "device": str | None}

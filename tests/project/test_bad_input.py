@@ -93,5 +93,5 @@ def test_an_experiment_that_is_not_there_stops_a_notebook(path):
 
 def test_a_folder_that_cannot_be_made_stops_the_notebook_before_it_trains(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(FileExistsError, match="file"):
+    with pytest.raises(NotADirectoryError, match="file"):
         run_cells(TRAIN, {"results_dir": str(tmp_path / "file")})
