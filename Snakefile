@@ -13,6 +13,7 @@ import sys
 import textwrap
 
 from kanlib.experiments import find_experiment, load_experiment, to_yaml
+from kanlib.experiments.check import main
 from kanlib.report.outputs import outputs
 from kanlib.training.cpu import MALLOC
 
@@ -69,7 +70,8 @@ onstart:
         if Path(folder).exists() and not os.access(folder, os.W_OK):
             raise WorkflowError(f"{folder} is read-only; name others: results=DIR figures=DIR")
     # Data are found or downloaded, decoded and checked once, and all runs that lack a record.
-    shell("{PYTHON} -m kanlib.experiments.check {FILES:q} --results {RESULTS:q}")
+    if main([*FILES, "--results", RESULTS]) != 0:
+        raise WorkflowError("nothing was run")
 
 
 onsuccess:

@@ -27,3 +27,18 @@ def pytest_collectstart(collector):
     """Let nbval compare the plain text of a notebook: not its logs, not its HTML."""
     if hasattr(collector, "skip_compare"):
         collector.skip_compare += ("stderr", "text/html")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """A cell of a notebook that warns fails: its reader sees red."""
+    done = yield
+    for output in getattr(item, "test_outputs", ()):
+        assert output.get("name") != "stderr" or "Warning" not in output["text"], output["text"]
+    return done
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take long come first: beside the last of them, there are short ones left."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long and item.path.suffix != ".ipynb")

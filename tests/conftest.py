@@ -1,5 +1,6 @@
 """What the unit tests share: seeds, few images, and no network."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from urllib.error import URLError
 import hypothesis
 import pytest
 import torch
+from filelock import FileLock  # torch brings it
 from workflow import finish, write_experiment
 
 from kanlib.data import Images, Split, datasets, load_images
@@ -64,10 +66,17 @@ def few_digits(digits: Images) -> Images:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny experiment that ran in peace, with records and tables."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    code, output = finish(folder, write_experiment(folder), "tables")
-    assert code == 0, output
+    """The folder of a tiny experiment that ran in peace, with records and tables; to be read."""
+    top = tmp_path_factory.getbasetemp()
+    top = top.parent if "PYTEST_XDIST_WORKER" in os.environ else top  # one for all workers
+    folder = top / "undisturbed"
+    with FileLock(top / "undisturbed.lock"):
+        if not folder.exists():
+            made = folder.with_suffix(".new")
+            made.mkdir(exist_ok=True)
+            code, output = finish(made, write_experiment(made), "tables")
+            assert code == 0, output
+            made.rename(folder)
     return folder
 
 

@@ -1,5 +1,6 @@
 """``python -m kanlib.data NAME``: find, decode and check data sets before a run."""
 
+import math
 import sys
 import warnings
 
@@ -16,7 +17,10 @@ def main() -> int:
         except (MemoryError, ModuleNotFoundError, OSError, ValueError) as error:
             print(error, file=sys.stderr)
             return 1
-        print(images.summary)
+        print(
+            f"{name}: {len(images.train)} training and {len(images.test)} test images of "
+            f"{math.prod(images.shape)} values {images.shape}, {len(images.classes)} classes"
+        )
         for warning in said:
             print(warning.message, file=sys.stderr)
     return 0

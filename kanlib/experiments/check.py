@@ -7,6 +7,7 @@ record yet.
 import argparse
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,13 +132,13 @@ def _say_what_is_without_effect(run: Run, model: Autoencoder) -> None:
         )
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: check the runs of experiments that have no record, before any is made."""
     parser = argparse.ArgumentParser(prog="python -m kanlib.experiments.check")
     parser.add_argument("experiments", nargs="+", help="names of files in experiments/, or paths")
     parser.add_argument("--results", default="results", help="folder that holds runs/")
     parser.add_argument("--data", help="folder that holds the data; default: KANLIB_DATA")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     try:
         plans = [load_experiment(find_experiment(name)) for name in asked.experiments]
         for plan in plans:

@@ -110,6 +110,8 @@ def test_a_file_may_have_anchors_a_byte_order_mark_and_the_other_ending(experime
         (grid("{bottlneck: 9}"), "bottlneck=9"),
         (grid("{}", common="{sed: 9}"), "sed=9"),
         (grid("{bottleneck: [9, 0]}"), "bottleneck=0"),
+        ("title: x\nabout: y\nrecords: false\ngrid: [{}]", "records=False"),
+        (grid("{model: pcs}"), "model='pcs'"),
         (grid("{seed: yes}"), "seed='yes'"),
         (grid("{match_parameters: no, model: mlp}"), "match_parameters='no'"),
         (grid("{epochs: 010}"), "epochs='010'"),  # 8 in YAML 1.1, 10 in YAML 1.2

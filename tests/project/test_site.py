@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from programs import run_program
 from workflow import exclusive
 
 if TYPE_CHECKING:
@@ -144,9 +145,7 @@ def test_the_page_of_a_package_has_each_public_name(site, pages, package):
 @pytest.mark.parametrize("path", [*sorted(Path("docs/api").glob("*.md")), Path("docs/install.md")])
 def test_the_example_of_a_page_runs(path, tmp_path):
     for example in re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL):
-        done = subprocess.run(
-            [sys.executable, "-c", example], capture_output=True, text=True, cwd=tmp_path
-        )
+        done = run_program(example, tmp_path)
         assert done.returncode == 0, done.stderr
 
 

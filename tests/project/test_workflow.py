@@ -67,29 +67,19 @@ def test_a_killed_experiment_resumes_and_is_then_up_to_date(tmp_path):
     assert time.monotonic() - started < 60
 
 
-@pytest.mark.parametrize(
-    ("text", "stated"),
-    [
-        (TINY.replace("grid:", "gird:"), "gird="),
-        (TINY.replace("epochs", "epoch"), "epoch=2"),
-        (TINY.replace("pca", "pcs"), "model='pcs'"),
-        (TINY + "also: [digits]\n", "also=['digits']"),
-        (INTERPRETABILITY + "records: false\n", "records=False"),
-    ],
-    ids=["key of the file", "parameter of the runs", "value", "no reader", "former key"],
-)
-def test_a_wrong_experiment_is_refused_before_anything_runs(tmp_path, text, stated):
-    (tmp_path / "wrong.yaml").write_text(text)
-    code, output = finish(tmp_path, tmp_path / "wrong.yaml", "-n")
+def test_a_wrong_experiment_is_refused_before_anything_runs(tmp_path):
+    experiment = write_experiment(tmp_path, TINY.replace("pca", "pcs"))
+    code, output = finish(tmp_path, experiment)
     assert code != 0
-    assert stated in output
+    assert "model='pcs'" in output
+    assert not (tmp_path / "results").exists()
 
 
 def test_switches_are_true_or_false(tmp_path):
     experiment = write_experiment(tmp_path)
-    for word in ("false", "False", "true"):
-        code, output = finish(tmp_path, experiment, "-n", "-p", config=[f"fast_cpu={word}"])
-        assert code == 0 and f'"fast_cpu": {word.lower()}' in output
+    words = ["fast_cpu=False", "compiled=true"]
+    code, output = finish(tmp_path, experiment, "-n", "-p", config=words)
+    assert code == 0 and '"fast_cpu": false, "compiled": true' in output
     code, output = finish(tmp_path, experiment, "-n", config=["compiled=on"])
     assert code != 0 and "compiled=on" in output
 
