@@ -6,12 +6,12 @@ training step takes and gives back large temporaries, and each page of them cost
 kernel. A step holds more memory at its peak (``results/benchmarks/summary.md``), and a process
 returns none before it ends. No number changes. Without glibc 2.35 nothing happens.
 
-``fast_products`` lets PyTorch hand float32 products to oneDNN. On AMD processors that is faster
-than the default, Intel's MKL; on Intel's own it is slower, and nothing changes. On a CPU with
-bfloat16 matrix units (AMX) the same switch would shorten the numbers. So it is probed first, and
-left alone where it is not exact. It is for runs on a CPU: on a GPU it would shorten the numbers,
-too, and the probe would not see it. Sums are taken in another order, so the last digits of a run
-differ from those of a run without it.
+``fast_products`` lets PyTorch hand float32 products to oneDNN. On AMD processors with AVX512 that
+is faster than the default, Intel's MKL, which seems to use AVX512 on Intel's own alone. Elsewhere
+it was slower, and nothing changes. On a CPU with bfloat16 matrix units (AMX) the same switch would
+shorten the numbers. So it is probed first, and left alone where it is not exact. It is for runs on
+a CPU: on a GPU it would shorten the numbers, too, and the probe would not see it. Sums are taken in
+another order, so the last digits of a run differ from those of a run without it.
 
 ``compiler`` serves ``train(..., compiled=True)``: PyTorch's compiler makes one piece of code of
 the model, the loss and their gradients. It makes fewer passes over memory, with no Python between
@@ -41,7 +41,7 @@ _PROCESSORS = Path("/proc/cpuinfo")
 def fast_products(enabled: bool) -> Iterator[Products]:
     """Use oneDNN inside the ``with`` block, if it is faster and exact here.
 
-    Which it is follows from the processor alone: a clock would choose now one, now the other.
+    What is faster follows from the processor alone: a clock would choose now one, now the other.
 
     Args:
         enabled: False leaves everything as it is.
@@ -65,9 +65,10 @@ def fast_products(enabled: bool) -> Iterator[Products]:
 
 def _onednn_is_faster() -> bool:
     try:
-        return "AuthenticAMD" in _PROCESSORS.read_text()
+        processors = _PROCESSORS.read_text()
     except OSError:  # not Linux
         return False
+    return "AuthenticAMD" in processors and "avx512f" in processors.split()
 
 
 def _largest_error() -> float:

@@ -26,7 +26,7 @@ def untouched():
 @pytest.fixture
 def amd(monkeypatch, tmp_path):
     processors = tmp_path / "cpuinfo"
-    processors.write_text("processor\t: 0\nvendor_id\t: AuthenticAMD\n")
+    processors.write_text("vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2 avx512f avx512dq\n")
     monkeypatch.setattr(cpu, "_PROCESSORS", processors)
     return processors
 
@@ -66,7 +66,14 @@ def test_it_is_off_where_products_would_be_short(amd, monkeypatch):
         assert error_of_a_product() < 2e-6
 
 
-@pytest.mark.parametrize("processors", ["vendor_id\t: GenuineIntel\n", None])
+@pytest.mark.parametrize(
+    "processors",
+    [
+        "vendor_id\t: GenuineIntel\nflags\t\t: fpu avx2 avx512f\n",
+        "vendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2\n",
+        None,
+    ],
+)
 def test_it_is_off_where_the_default_is_faster_or_the_processor_unknown(amd, processors):
     amd.unlink()
     if processors:
