@@ -79,7 +79,7 @@ NOTEBOOKS = {
 SECTIONS = {
     "The verdicts": ("paper", "scoreboard", "claims", "verdicts", "audit"),
     "The paper's error curves": ("elbow",),
-    "The paper's comparison": ("small", "tuned", "mnist", "output", "matched"),
+    "The paper's comparison": ("small", "tuned", "linear", "mnist", "output", "matched"),
     "What it costs": ("worth", "training", "benchmarks"),
     "What it depends on": ("sensitivity", "pairs", "stability"),
     "What its edges are worth": ("interpretability",),

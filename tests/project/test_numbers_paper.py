@@ -11,6 +11,7 @@ from pages import assert_quoted
 from project.test_readme import (
     SAME,
     board,
+    cifar500,
     code_sizes,
     deviations,
     found,
@@ -117,6 +118,7 @@ QUOTED: list[tuple[Path, str, Callable[[], float]]] = [
     (AUDIT, "0.2%", loss_averages),
     (VERDICTS, "9", lambda: board("better", "AE-KAN", "CNN")),
     (VERDICTS, "16%", lambda: 1 - mnist("mlp", **SAME) / mnist("kan-pure")),
+    (VERDICTS, "14%", lambda: 1 - cifar500("linear") / cifar500("kan-pure")),
     (VERDICTS, "25%", lambda: mean("tuned-cifar10", model="kan-pure")
      / mean("tuned-cifar10", model="pca") - 1),
 ]  # fmt: skip
@@ -164,6 +166,16 @@ def test_places_that_are_counted_in_words():
     assert board("better", "pure KAN", "CNN, same size") == 4
     assert accuracies("pure KAN", "PCA", "better") == 8
     assert accuracies("pure KAN", "MLP, same size", "worse") == 6
+
+
+def test_a_linear_autoencoder_is_level_with_pure_kan_on_cifar10_and_better_at_500():
+    asked = "metric == 'test_mse' and rival == 'linear' and kan == 'pure KAN'"
+    table: Any = pd.read_csv("results/verdicts.csv").query(asked)
+    found = table.set_index("bottleneck").groupby("dataset")["verdict"].agg(dict).to_dict()
+    assert found["cifar10"] == {32: "level", 48: "level", 64: "level", 500: "worse"}
+    assert set(found["mnist"].values()) == {"better"}
+    parameters = cifar500("linear", "parameters") / cifar500("kan-pure", "parameters")
+    assert round(parameters, 2) == 0.1
 
 
 def test_no_option_or_column_is_named_in_the_prose():

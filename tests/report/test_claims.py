@@ -130,7 +130,7 @@ def test_without_a_rival_a_comparison_says_so():
     found = row(table, claim="reconstruction")
     assert (found.bottleneck, found.rival, found.pairs) == (4, "CNN", 0)
     assert math.isnan(found.difference) and math.isnan(found.rival_value)
-    assert set(table["rival"]) == {"CNN", "CNN, same size", "MLP, same size", "PCA"}
+    assert set(table["rival"]) == {"CNN", "CNN, same size", "MLP, same size", "PCA", "linear"}
 
 
 def test_without_a_common_seed_a_comparison_says_so():
@@ -170,6 +170,7 @@ COMMITTED = [
     rows_of("conv", settings=SAME_SIZE, test_mse=[0.11, 0.2, 0.2]),
     rows_of("mlp", settings=SAME_SIZE, test_mse=[0.1, 0.1, 0.2]),
     rows_of("pca", test_mse=[0.1]),
+    rows_of("linear", test_mse=[0.1, 0.2, 0.2]),
 ]
 
 
