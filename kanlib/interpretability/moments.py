@@ -16,7 +16,6 @@ from kanlib.nn.features import edge_features
 from kanlib.nn.hooks import See, watch
 from kanlib.nn.linear import KANLinear
 from kanlib.nn.shared import SharedFunctions
-from kanlib.training.evaluation import batches
 
 # Modules that act on each number by itself; another kind of activation is one name more.
 ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.SiLU, nn.Tanh, SharedFunctions)
@@ -89,11 +88,12 @@ def visit(model: nn.Module, kinds: tuple[type[nn.Module], ...], images: Tensor, 
     Raises:
         ValueError: there are no images.
     """
-    parts = batches(images, _BATCH)
+    if len(images) == 0:
+        raise ValueError(f"images of shape {tuple(images.shape)} must be at least one")
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
     model.eval()
     with watch(layers, see):
-        for batch in parts if layers else ():
+        for batch in images.split(_BATCH) if layers else ():
             model(batch)
 
 

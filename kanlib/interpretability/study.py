@@ -45,7 +45,8 @@ from kanlib.models.autoencoder import Autoencoder
 from kanlib.nn.conv import KANConv
 from kanlib.nn.linear import KANLinear
 from kanlib.nn.rational import RationalActivation, RationalLinear
-from kanlib.training.evaluation import apply, reconstruction_error
+from kanlib.training.batches import apply
+from kanlib.training.evaluation import reconstruction_error
 
 PARTS = ("", "encoder", "decoder")
 KEPT = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.0)

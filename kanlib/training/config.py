@@ -33,8 +33,8 @@ class TrainingConfig(Settings):
             (see ``kanlib.nn.refine_model``), with a fresh optimizer. None: never.
         update_grid: "range" or "knots": before each epoch of the first half, each input of a KAN
             layer gets such a grid of its own (see ``kanlib.nn.update_grids``; knots with a
-            ``grid_eps`` of 0.02). It follows at most 4,096 training images, evenly spaced in their
-            order. The optimizer goes on. None: never.
+            ``grid_eps`` of 0.02). It follows at most 4,096 training images, of at most 2**24
+            values in all, evenly spaced in their order. The optimizer goes on. None: never.
         validation: part of the training split that is held out and watched instead of the test
             split, in (0, 1) (see ``kanlib.training.hold_out``). None: nothing is held out.
         patience: epochs, >= 1, without a smaller validation error after which training stops. The

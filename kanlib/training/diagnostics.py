@@ -14,7 +14,8 @@ from kanlib.nn.grids import Layer, coverage
 from kanlib.nn.hooks import watch
 from kanlib.nn.linear import KANLinear
 from kanlib.nn.rational import RationalLinear
-from kanlib.training.evaluation import batches, to_numpy
+from kanlib.training.batches import apply, batches
+from kanlib.training.evaluation import to_numpy
 
 EVERY = 10  # steps between two entries, unless said otherwise
 
@@ -80,8 +81,13 @@ def coverage_array(model: Autoencoder, images: Images) -> NDArray[np.generic]:
     layers = (m for m in model.modules() if isinstance(m, Layer))
     if not any(isinstance(layer.basis, BSpline) for layer in layers):
         return np.empty((0, 3))
-    met = coverage(model, images.train.images[:1000])
-    return np.array([(c.inside, c.fading, c.outside) for c in met.values()])
+    pixels = images.train.images[:1000]
+    found = np.zeros(())
+    for batch in batches(model, pixels):
+        met = coverage(model, batch).values()
+        shares = np.array([(c.inside, c.fading, c.outside) for c in met])
+        found = found + shares * (len(batch) / len(pixels))
+    return found
 
 
 @torch.inference_mode()
@@ -98,8 +104,9 @@ def dead_units(model: Autoencoder, images: Images) -> NDArray[np.generic]:
         alive[name] = alive.get(name, torch.tensor(False)) | (x > 0).any(0).cpu()
 
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.ReLU)}
+    parts = batches(model, images.train.images)
     with watch(layers, note):
-        for batch in batches(images.train.images):
+        for batch in parts:
             model(batch)
     return np.array([int((~alive[name]).sum()) for name in layers], dtype=np.int64)
 
@@ -125,16 +132,20 @@ def picture_arrays(model: Autoencoder, images: Images) -> dict[str, NDArray[np.g
         vary most over 256 test images, strongest first.
     """
     originals = first_of_each_class(images.test)
-    arrays = {"originals": originals, "reconstructions": model(originals)}
+    arrays = {"originals": originals, "reconstructions": apply(model, originals)}
     kinds = (KANLinear, RationalLinear)
     layer = next((m for m in model.encoder.modules() if isinstance(m, kinds)), None)
     if layer is not None:
         pixels = images.test.images[:256].flatten(1)  # (256, I)
-        unit = slice(0, 1)
-        spread = layer.edge_functions(pixels, unit)[:, 0].std(0)  # (I,)
+
+        def edges(x: Tensor) -> Tensor:
+            """Those into the first unit: (P, I)."""
+            return layer.edge_functions(x, slice(0, 1))[:, 0]
+
+        spread = apply(edges, pixels).std(0)  # (I,)
         inputs = spread.topk(min(_EDGES, len(spread))).indices
         points = torch.linspace(-1, 1, 101, device=pixels.device, dtype=pixels.dtype)
         arrays["edge_points"] = points
-        arrays["edge_values"] = layer.edge_functions(points[:, None], unit)[:, 0, inputs].T
+        arrays["edge_values"] = apply(lambda x: edges(x)[:, inputs], points[:, None]).T
         arrays["edge_inputs"] = inputs
     return {name: to_numpy(array) for name, array in arrays.items()}

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from kanlib.data.datasets import Images
 from kanlib.models.autoencoder import Autoencoder, count_parameters
 from kanlib.strict import plain
+from kanlib.training.batches import apply, batches, summable
 
 
 def check_images(
@@ -60,27 +61,18 @@ def reconstruction_error(model: Autoencoder, images: Tensor) -> float:
         ValueError: there are no images, or the model returns images of another shape.
     """
     model.eval()
-    total = torch.zeros((), dtype=torch.float64, device=images.device)
-    for batch in batches(images):
+
+    def squares(batch: Tensor) -> Tensor:
         made = model(batch)
         if made.shape != batch.shape:  # might be broadcast to a wrong number
             raise ValueError(
                 f"model returns shape {tuple(made.shape)} for images of shape "
                 f"{tuple(batch.shape)}; the two must be equal"
             )
-        total += (made - batch).square_().sum(dtype=torch.float64)
-    return total.item() / images.numel()
+        return (made - batch).square_()
 
-
-def batches(images: Tensor, size: int = 1024) -> tuple[Tensor, ...]:
-    """``images`` (N, ...) in parts of ``size``, the last of which may be smaller.
-
-    Raises:
-        ValueError: there are no images.
-    """
-    if len(images) == 0:
-        raise ValueError(f"images of shape {tuple(images.shape)} must be at least one")
-    return images.split(size)
+    sums = (summable(squares(batch)).sum(dtype=torch.float64) for batch in batches(squares, images))
+    return float(sum(sums)) / images.numel()
 
 
 NEIGHBOURS = 3  # as in the paper
@@ -203,12 +195,6 @@ def _measured(name: str, metric: Metric, outputs: Outputs) -> Value:
     if not (math.isfinite(value) if number else isinstance(value, Score)):
         raise ValueError(f"metric={name!r} is {value!r}; must be a finite number or a Score")
     return value
-
-
-@torch.inference_mode()
-def apply(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """``function`` of ``images`` (N, ...), N >= 1, computed in batches."""
-    return torch.cat([function(batch) for batch in batches(images)])
 
 
 def knn_score(fit_on: Tensor, fit_labels: Tensor, test_on: Tensor, test_labels: Tensor) -> Score:

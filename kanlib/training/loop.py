@@ -2,7 +2,6 @@
 
 import math
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -10,12 +9,14 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import psutil
 import torch
 from tqdm.auto import tqdm
 
 from kanlib.data.datasets import Images
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.nn.grids import GRID_EPS, Layer, refine_model, update_grids
+from kanlib.training.batches import summable
 from kanlib.training.checkpoint import Checkpoint, State, training_of
 from kanlib.training.config import OF_GRIDS, TrainingConfig
 from kanlib.training.cpu import compiler
@@ -23,7 +24,8 @@ from kanlib.training.diagnostics import StepLog
 from kanlib.training.evaluation import check_images, reconstruction_error, reconstruction_loss
 from kanlib.training.validation import hold_out
 
-SAMPLE = 4096  # images that grids follow
+SAMPLE = 4096  # images that grids follow, at most
+SAMPLE_VALUES = 2**24  # of these images
 OnStep = Callable[[Autoencoder, torch.Tensor], None]
 Loss = Callable[[Autoencoder, torch.Tensor], torch.Tensor]
 
@@ -253,9 +255,10 @@ class _Training:
 
 
 def _sample(images: Images) -> torch.Tensor:
-    """At most ``SAMPLE`` training images, evenly spaced."""
+    """Training images that grids follow, evenly spaced; large ones are fewer."""
     pixels = images.train.images
-    return pixels[:: math.ceil(len(pixels) / SAMPLE)]
+    most = max(1, min(SAMPLE, SAMPLE_VALUES // pixels[0].numel()))
+    return pixels[:: math.ceil(len(pixels) / most)]
 
 
 def _reproducible() -> AbstractContextManager[None]:
@@ -310,7 +313,7 @@ def _mean_loss(losses: torch.Tensor, epoch: int, config: TrainingConfig) -> floa
             f"the training loss became {losses[step].item()} at epoch {epoch + 1}, step {step + 1} "
             f"of {len(losses)}; try a learning_rate below {config.learning_rate}"
         )
-    return losses.mean(dtype=torch.float64).item()
+    return summable(losses).mean(dtype=torch.float64).item()
 
 
 def _watched_error(model: Autoencoder, images: Images, epoch: int, config: TrainingConfig) -> float:
@@ -328,5 +331,10 @@ def _peak_memory(device: torch.device) -> int:
     """Bytes at the highest point so far: of this process (CPU) or of torch's allocator (CUDA)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        memory = psutil.Process().memory_info()
+        return getattr(memory, "peak_wset", memory.rss)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
