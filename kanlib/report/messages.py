@@ -111,6 +111,6 @@ def of_confusion(ours: ArrayLike, theirs: ArrayLike) -> str:
         theirs: likewise.
     """
     counts = [np.asarray(matrix) for matrix in (ours, theirs)]
-    shares = [100 * matrix / matrix.sum(axis=1, keepdims=True) for matrix in counts]
+    shares = [100 * matrix / matrix.sum(axis=1, keepdims=True).clip(1) for matrix in counts]
     largest = float(np.abs(shares[0] - shares[1]).max())
     return f"No entry differs from the published one by more than {largest:.1f} points"

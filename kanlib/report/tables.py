@@ -1,5 +1,6 @@
 """Tables: DataFrames in; CSV, Markdown and LaTeX files out."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from kanlib.experiments.frames import SETTINGS
 from kanlib.experiments.run import Run
 from kanlib.files import atomic_file
 from kanlib.report.labels import words
+
+# What LaTeX's first encoding shows as other signs; pandas knows the rest.
+_TEX = str.maketrans({"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"})
 
 
 def by_bottleneck(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -87,9 +91,12 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    shown = for_readers(table)
+    shown = for_readers(table).map(_on_one_line)
+    shown.index = shown.index.map(_on_one_line)
     style: Any = shown.style  # its type hides the writer
-    markdown = shown.astype(object).where(shown.notna(), None)
+    markdown = shown.astype(object).where(shown.notna(), None).map(_marked_up)
+    markdown.columns = pd.Index(map(_marked_up, markdown), name=markdown.columns.name)
+    markdown.index = markdown.index.map(_marked_up)
     texts = {
         ".csv": for_programs(table).to_csv(lineterminator="\n"),
         ".md": markdown.to_markdown(floatfmt=f".{decimals}f", missingval="–") + "\n",
@@ -97,14 +104,27 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
         .format_index(escape="latex", axis=0)
         .format_index(escape="latex", axis=1)
         .format_index_names(escape="latex")
-        .to_latex(hrules=True),
+        .to_latex(hrules=True)
+        .translate(_TEX),
     }
     paths = []
     for ending, text in texts.items():
         paths.append(folder / f"{stem}{ending}")
         with atomic_file(paths[-1]) as temporary:
-            temporary.write_text(text)
+            temporary.write_bytes(text.encode())
     return paths
+
+
+def _marked_up(cell: Any) -> Any:
+    """Text that Markdown shows as it is; what is no text is kept."""
+    if not isinstance(cell, str):
+        return cell
+    return re.sub(r"([\\|<*$`\[]|(?<!\w)_|_(?!\w))", r"\\\1", cell)
+
+
+def _on_one_line(cell: Any) -> Any:
+    """Text without line breaks, which would end a row; what is no text is kept."""
+    return " ".join(cell.split()) if isinstance(cell, str) else cell
 
 
 def for_programs(table: pd.DataFrame) -> pd.DataFrame:

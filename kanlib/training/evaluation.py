@@ -129,19 +129,20 @@ def test_mse(outputs: Outputs) -> float:
 def knn(outputs: Outputs) -> Score:
     """Sound: the neighbours of a test image's code are searched among the training images."""
     train, test = outputs.images.train, outputs.images.test
-    return knn_score(outputs.train_codes, train.labels, outputs.test_codes, test.labels)
+    classes = len(outputs.images.classes)
+    return knn_score(outputs.train_codes, train.labels, outputs.test_codes, test.labels, classes)
 
 
 def leaky_knn_code(outputs: Outputs) -> Score:
     """Leaky, on the code, as the authors score AE-CNN."""
     codes, labels = outputs.test_codes, outputs.images.test.labels
-    return knn_score(codes, labels, codes, labels)
+    return knn_score(codes, labels, codes, labels, len(outputs.images.classes))
 
 
 def leaky_knn_reconstruction(outputs: Outputs) -> Score:
     """Leaky, on the reconstructed images, as the authors score AE-KAN."""
     made, labels = outputs.test_reconstructions, outputs.images.test.labels
-    return knn_score(made, labels, made, labels)
+    return knn_score(made, labels, made, labels, len(outputs.images.classes))
 
 
 def parameters(outputs: Outputs) -> int:
@@ -197,7 +198,13 @@ def _measured(name: str, metric: Metric, outputs: Outputs) -> Value:
     return value
 
 
-def knn_score(fit_on: Tensor, fit_labels: Tensor, test_on: Tensor, test_labels: Tensor) -> Score:
+def knn_score(
+    fit_on: Tensor,
+    fit_labels: Tensor,
+    test_on: Tensor,
+    test_labels: Tensor,
+    classes: int | None = None,
+) -> Score:
     """Three nearest neighbours (Euclidean), by scikit-learn.
 
     Args:
@@ -205,6 +212,7 @@ def knn_score(fit_on: Tensor, fit_labels: Tensor, test_on: Tensor, test_labels: 
         fit_labels: (N,) their classes.
         test_on: (P, D) points to classify.
         test_labels: (P,) their true classes.
+        classes: how many there are, which the confusion then has all; None: those in the labels.
 
     Raises:
         ValueError: scikit-learn refuses the points. There are fewer than three to search among or
@@ -217,7 +225,8 @@ def knn_score(fit_on: Tensor, fit_labels: Tensor, test_on: Tensor, test_labels: 
     neighbours.fit(to_numpy(fit_on), to_numpy(fit_labels))
     truth, predicted = to_numpy(test_labels), neighbours.predict(to_numpy(test_on))
     # All classes, those too that are neither true nor predicted in this split.
-    counts = confusion_matrix(truth, predicted, labels=np.union1d(truth, to_numpy(fit_labels)))
+    known = np.union1d(truth, to_numpy(fit_labels)) if classes is None else np.arange(classes)
+    counts = confusion_matrix(truth, predicted, labels=known)
     return Score(
         accuracy=float((truth == predicted).mean()),
         f1=float(f1_score(truth, predicted, average="weighted")),

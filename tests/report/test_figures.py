@@ -1,5 +1,7 @@
 """Figures hold the numbers they are given, and are written the same each time."""
 
+import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,55 @@ def test_models_at_one_size_stand_side_by_side():
 def test_a_metric_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="metric='accuracy'"):
         figures.against_bottleneck(TABLE, "accuracy")
+
+
+NAMES = {
+    "kan": "$5 or $6",
+    "kan-pure": "_mine",
+    "conv": r"50% \frac{a <b>&|",
+    "mlp": "two\nlines",
+    "pca": "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}",
+    "spline-mlp": "word " * 20 + "w" * 100,
+}
+
+
+def test_models_may_have_any_names(monkeypatch, tmp_path):
+    for model, name in NAMES.items():
+        monkeypatch.setitem(MODELS, model, replace(MODELS[model], label=name))
+    runs = [Run(model=model, bottleneck=size) for model in NAMES for size in (4, 9)]
+    rows = table(*runs, test_mse=[0.4, 0.2] * 6, test_mse_sd=0.0, dead=1)
+    image = np.zeros((2, 1, 4, 4))
+    lines = figures.against_bottleneck(rows, "test_mse", title="$1 of $2")
+    for figure in (
+        lines,
+        figures.reconstructions(image, dict.fromkeys(NAMES.values(), image), errors={"_mine": 0.5}),
+        figures.confusion_difference(np.eye(6), np.eye(6), list(NAMES.values())),
+        figures.spread(rows, "dead", NAMES["spline-mlp"]),
+    ):
+        figures.save(figure, tmp_path, "named")  # a warning would be an error
+    shown = {" ".join(text.split()) for text in named(only(lines))}
+    assert {" ".join(name.split())[:99] for name in NAMES.values()} <= {text[:99] for text in shown}
+
+
+def test_a_hundred_classes_have_room(tmp_path):
+    classes = [f"class number {number}" for number in range(100)]
+    figure = figures.confusion_difference(np.eye(100), np.zeros((100, 100)), classes)
+    axes: Any = figure.axes[0]
+    figures.save(figure, tmp_path, "confusion")
+    renderer: Any = figure.canvas.get_renderer()  # pyright: ignore
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [label.get_text() for label in labels] == classes
+        boxes = [label.get_window_extent(renderer) for label in labels]
+        assert not any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
+    many = np.zeros((100, 1, 4, 4))
+    figure = figures.reconstructions(many, {"a": many}, caption="As it is.")
+    assert len(figure.axes) == 2 * 24
+    assert figure.get_supxlabel() == "The first 24 of 100 images. As it is."
+
+
+def test_a_class_without_images_has_an_empty_row():
+    figure: Any = figures.confusion_difference([[1, 0], [0, 0]], np.eye(2), ["a", "b"])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["", "", "", "-100.0"]
 
 
 def compared(errors: dict[str, list[float]]) -> Any:

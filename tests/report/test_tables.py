@@ -74,6 +74,39 @@ def test_latex_has_no_bare_underscore_in_header_or_row_names(tmp_path):
     assert not re.search(r"(?<!\\)[_%]", latex)
 
 
+@pytest.mark.parametrize(
+    ("name", "markdown", "latex"),
+    [
+        ("$5 or $6", r"\$5 or \$6", r"\$5 or \$6"),
+        ("_mine_", r"\_mine\_", r"\_mine\_"),
+        ("snake_case", "snake_case", r"snake\_case"),
+        ("50%", "50%", r"50\%"),
+        ("a|b", r"a\|b", r"a\textbar{}b"),
+        ("<b>&", r"\<b>&", r"\textless{}b\textgreater{}\&"),
+        ("two\n\nlines", "two lines", "two lines"),
+        ("[a](b) *c*", r"\[a](b) \*c\*", "[a](b) *c*"),
+        ("\N{HEBREW LETTER ALEF}", "\N{HEBREW LETTER ALEF}", "\N{HEBREW LETTER ALEF}"),
+        ("w" * 300, "w" * 300, "w" * 300),
+    ],
+)
+def test_a_name_is_shown_as_it_is(tmp_path, name, markdown, latex):
+    table = pd.DataFrame({"model": [name], "x": [0.5]}, index=pd.Index([name], name="row"))
+    paths = tables.save(table, tmp_path, "named")
+    assert pd.read_csv(paths[0], index_col="row").loc[name, "model"] == name
+    *_, line = paths[1].read_text(encoding="utf-8").splitlines()
+    assert line.split(" |")[0].strip("| ") == markdown
+    texts = paths[2].read_text(encoding="utf-8").splitlines()
+    (line,) = [text for text in texts if text.endswith(r"0.5000 \\")]
+    assert line == rf"{latex} & {latex} & 0.5000 \\"
+
+
+def test_tables_are_utf8_wherever_they_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("locale.getencoding", lambda: "ascii")
+    table = pd.DataFrame({"x": [0.5, None]}, index=["\u00e4", "b"])
+    for path in tables.save(table, tmp_path, "named"):
+        assert "\u00e4" in path.read_bytes().decode()
+
+
 def test_a_wide_table_is_turned_on_its_side(tmp_path):
     wide = pd.DataFrame([range(9)], index=["AE-KAN"])
     assert tables.upright(wide).shape == (9, 1)

@@ -9,10 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from kanlib.report.figures.style import NO_GRID, STYLE, grid, headline
+from kanlib.report.figures.style import NO_GRID, STYLE, grid, headline, on_lines
 from kanlib.report.labels import words
 
 Array = NDArray[Any]
+_COLUMNS = 24  # of images, at most: more would be too small to see
+_NARROW = 28  # letters of a line beside an image
 
 
 def reconstructions(
@@ -25,7 +27,8 @@ def reconstructions(
 ) -> Figure:
     """Images and what the models make of them, one row a model.
 
-    Windows of series, of height 1, are drawn as lines, with the original in grey behind.
+    Windows of series, of height 1, are drawn as lines, with the original in grey behind. Of more
+    than 24 images the first 24 are drawn, and the caption says so.
 
     Args:
         originals: (N, C, H, W) in [-1, 1], C = 1 or 3, or any C where H = 1.
@@ -44,7 +47,13 @@ def reconstructions(
                 f"{name}: images of shape {images.shape} must be (N, C, H, W), C = 1 or 3, as the "
                 f"originals, {originals.shape}"
             )
-    named = {"original": originals} | dict(rows)
+    if len(originals) > _COLUMNS:
+        caption = f"The first {_COLUMNS} of {len(originals)} images. {caption}".strip()
+    named = {
+        on_lines(n, _NARROW): each[:_COLUMNS] for n, each in {"original": originals, **rows}.items()
+    }
+    errors = {on_lines(name, _NARROW): error for name, error in errors.items()}
+    originals = originals[:_COLUMNS]
     windows = originals.shape[2] == 1
     with mpl.rc_context(STYLE | NO_GRID):
         width = 2.4 if windows else 0.62
@@ -164,18 +173,22 @@ def confusion_difference(
     texts = np.where(np.abs(points) < 0.05, "", np.char.mod("%+.1f", points))
     largest = max(1.0, float(np.abs(points).max()))
     with mpl.rc_context(STYLE | NO_GRID):
-        figure, [[axes]] = grid(1, 1, (6, 4.8))
+        side = max(4.8, 0.3 * len(classes))
+        figure, [[axes]] = grid(1, 1, (side + 1.2, side))
         drawn: dict[str, Any] = {"cmap": "PuOr_r", "vmin": -largest, "vmax": largest}
         drawn |= {"annot": texts, "fmt": "", "annot_kws": {"size": 8}, "square": True}
         drawn |= {"linewidths": 0.5, "cbar_kws": {"label": "ours - published, percentage points"}}
-        sns.heatmap(points, ax=axes, xticklabels=classes, yticklabels=classes, **drawn)
+        names = [on_lines(name, _NARROW) for name in classes]
+        sns.heatmap(points, ax=axes, xticklabels=names, yticklabels=names, **drawn)
         axes.set(xlabel="predicted class", ylabel="true class")
         axes.tick_params(length=0, labelsize=9, labelrotation=0)
+        if max(map(len, names)) > 4:  # longer names would overlap
+            axes.tick_params(axis="x", labelrotation=90)
         headline(figure, title)
     return figure
 
 
 def _shares(counts: ArrayLike) -> Array:
-    """Percent of each true class."""
+    """Percent of each true class; 0 where it has no image."""
     matrix = np.asarray(counts)
-    return 100 * matrix / matrix.sum(axis=1, keepdims=True)
+    return 100 * matrix / matrix.sum(axis=1, keepdims=True).clip(1)

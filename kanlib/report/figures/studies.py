@@ -17,7 +17,15 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from kanlib.experiments.run import Run
 from kanlib.models.registry import MODELS
 from kanlib.report.columns import configurations
-from kanlib.report.figures.style import NO_GRID, STYLE, by_label, grid, look, plain_log_axis
+from kanlib.report.figures.style import (
+    NO_GRID,
+    STYLE,
+    by_label,
+    grid,
+    look,
+    on_lines,
+    plain_log_axis,
+)
 from kanlib.report.labels import label, words
 from kanlib.report.sensitivity import relative
 from kanlib.training.config import OF_GRIDS, TrainingConfig
@@ -104,7 +112,7 @@ def spread(table: pd.DataFrame, column: str, model: str, *, title: str = "") -> 
         ValueError: ``model`` is no label of ``table``.
     """
     models = by_label(table)
-    if model not in models:
+    if (model := on_lines(model)) not in models:
         raise ValueError(f"model={model!r} must be one of {', '.join(models)}")
     dots: dict[str, Any] = {"linestyle": "none", "markersize": 6, "alpha": 0.7}
     with mpl.rc_context(STYLE):

@@ -1,5 +1,6 @@
 """One style for all figures, and how they are saved."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ STYLE: dict[Any, Any] = {
     "grid.alpha": 0.3,
     "legend.frameon": False,
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a name may have a $
 }
+_LETTERS = 14  # of a title, that an inch takes
 NO_GRID: dict[Any, Any] = {"axes.grid": False}  # put over STYLE where images are drawn
 
 
@@ -69,7 +72,15 @@ def grid(
 def headline(figure: Figure, text: str) -> None:
     """A message above all panels, at the left, where reading starts."""
     if text:
-        figure.suptitle(text, x=0.01, ha="left")
+        width = int(_LETTERS * figure.get_figwidth())
+        lines = "\n".join(on_lines(line, width) for line in text.split("\n"))
+        figure.suptitle(lines, x=0.01, ha="left")
+
+
+def on_lines(name: str, width: int = 50) -> str:
+    """A name on as many lines as it takes; matplotlib would leave out one that starts with "_"."""
+    text = textwrap.fill(name, width, break_on_hyphens=False)
+    return f" {text}" if text.startswith("_") else text
 
 
 def direct_labels(axes: Axes, *, size: float = 8.5, height: float = 3.2) -> None:
@@ -142,8 +153,8 @@ def look(settings: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def by_label(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of each label, in order of appearance."""
-    return {str(label): rows for label, rows in table.groupby("label", sort=False)}
+    """The rows of each label, as figures write it, in order of appearance."""
+    return {on_lines(str(label)): rows for label, rows in table.groupby("label", sort=False)}
 
 
 def plain_log_axis(axis: Axis) -> None:
