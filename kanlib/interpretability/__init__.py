@@ -1,7 +1,8 @@
 """What learned functions on edges, and codes, are worth to someone who looks at them.
 
-``analysis_of`` measures the model of a run, ``analyses_of`` those of many. The names below are its
-parts, for any trained model. Analyses side by side are in ``tables``, compared in ``comparisons``
+``prune`` and ``formulas`` take any model with KAN layers, or a layer. ``analysis_of`` measures the
+model of a run, ``analyses_of`` those of many. The other names below are its parts, for any trained
+model. Analyses side by side are in ``tables``, compared in ``comparisons``
 and drawn in ``figures``, which load pandas and matplotlib.
 """
 
@@ -15,32 +16,36 @@ from kanlib.interpretability.edges import (
     entropy,
     gini,
     prune,
+    remove_edges,
     strongest,
 )
-from kanlib.interpretability.formulas import Formulas, edge_formulas, fit_formulas
+from kanlib.interpretability.formulas import Formula, Simplicity, fit_formulas, formulas, simplicity
 from kanlib.interpretability.moments import Moments, moments
 from kanlib.interpretability.study import analyse, analyses_of, analysis_of
 
 __all__ = [
     "Analysis",
-    "Formulas",
+    "Formula",
     "Moments",
+    "Simplicity",
     "ablate",
     "analyse",
     "analyses_of",
     "analysis_of",
     "cka",
     "class_information",
-    "edge_formulas",
     "edge_scores",
     "edge_spread",
     "entropy",
     "fit_formulas",
+    "formulas",
     "gini",
     "linear_probe",
     "load_analysis",
     "moments",
     "prune",
+    "remove_edges",
     "save_analysis",
+    "simplicity",
     "strongest",
 ]

@@ -15,7 +15,7 @@ from kanlib.experiments.environment import Environment
 from kanlib.experiments.record import Arrays, InFile
 from kanlib.experiments.run import Run
 from kanlib.files import pack_arrays, read_arrays, write_together
-from kanlib.interpretability.formulas import Formulas
+from kanlib.interpretability.formulas import Simplicity
 from kanlib.strict import Checked, explain
 
 SCHEMA = 1
@@ -64,7 +64,7 @@ class Analysis(InFile):
             curved functions of that part replaced; empty for PCA.
         sparsity: KAN or dense layer -> its edges; empty for CNNs and PCA, as is ``pruning``.
         pruning: rule -> a model for each fraction in ``kanlib.interpretability.study.KEPT``.
-        formulas: KAN layer -> its edges as simple formulas.
+        formulas: KAN layer -> how far its edges are simple formulas.
         probe: accuracy of a linear classifier on the code, on the test images.
         information: bits that each unit of the code has on the class, on the test images.
         data_fingerprint: SHA-256 of all pixels and labels.
@@ -76,7 +76,7 @@ class Analysis(InFile):
     ablation: dict[str, dict[str, float]]
     sparsity: dict[str, Sparsity]
     pruning: dict[str, tuple[Pruned, ...]]
-    formulas: dict[str, Formulas]
+    formulas: dict[str, Simplicity]
     probe: float
     information: Annotated[tuple[float, ...], Field(min_length=1)]
     data_fingerprint: str

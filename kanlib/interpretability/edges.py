@@ -5,6 +5,7 @@ Shapes: I inputs and O outputs of a layer, K features of each input.
 
 import copy
 from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,24 +13,32 @@ from torch import Tensor, nn
 from kanlib.interpretability.moments import (
     ACTIVATIONS,
     LARGEST,
+    LEARNED,
     Moments,
     chebyshev,
     fit_polynomials,
+    moments,
     scaled,
 )
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.nn.features import scaled_weight
 from kanlib.nn.layer import check_plain
 from kanlib.nn.linear import KANLinear
+from kanlib.nn.shared import SharedFunctions
 
+_Model = TypeVar("_Model", bound=nn.Module)
 DEGREES = {0: "constant", 1: "line", 2: "quadratic", 3: "cubic"}
 
 
 def curved_layers(model: nn.Module) -> list[str]:
-    """Names of the layers that make a model more than linear: its KAN layers, else activations."""
-    layers = dict(model.named_modules())
-    kan = [name for name, layer in layers.items() if isinstance(layer, KANLinear)]
-    return kan or [name for name, layer in layers.items() if isinstance(layer, ACTIVATIONS)]
+    """Names of the layers that make a model more than linear.
+
+    Its KAN layers; without them, the learned functions on its nodes; without these, activations.
+    """
+    for kinds in ((KANLinear,), LEARNED, ACTIVATIONS):
+        if names := [name for name, layer in model.named_modules() if isinstance(layer, kinds)]:
+            return names
+    return []
 
 
 def ablate(
@@ -37,9 +46,11 @@ def ablate(
 ) -> Autoencoder:
     """A copy of ``model`` whose curved functions are replaced by their best polynomials.
 
-    The functions are the edges of the KAN layers, or, in a model without, the activation of each
-    unit. Each is replaced by its least-squares polynomial on the data that reach it in ``model``;
-    beyond their range a line goes on, a polynomial of higher degree stays at its value at the end.
+    The functions are the edges of the KAN layers. In a model without, they are the learned
+    functions of its units, or else their activations. Each is replaced by its least-squares
+    polynomial on the data that reach it in ``model``. Beyond their range a line goes on, a
+    polynomial of higher degree stays at its value at the end.
+
     Nothing is trained again, so the rise of the error is an upper bound on what the functions'
     shape is worth.
 
@@ -182,13 +193,40 @@ def strongest(scores: Mapping[str, Tensor], kept: float) -> dict[str, Tensor]:
     return {n: part.view_as(scores[n]) for n, part in zip(scores, parts, strict=True)}
 
 
-def prune(
-    model: Autoencoder, seen: Mapping[str, Moments], kept: Mapping[str, Tensor]
-) -> Autoencoder:
+def prune(model: _Model, inputs: Tensor, keep: float) -> _Model:
+    """A copy of ``model`` without those edges that vary least; nothing is trained again.
+
+    Edges of all its ``KANLinear`` and ``nn.Linear`` layers are ranked together, each by its share
+    of the spreads of its layer (see ``edge_spread``). A removed one becomes 0, and its mean goes
+    into the bias of its layer. Edges of convolutions stay, for each of them serves many places.
+
+    To train on and keep removed edges at 0, hand ``layer.weight != 0`` of each layer to torch's
+    ``prune.custom_from_mask``.
+
+    Args:
+        model: with such layers, or one itself; trained, and unchanged.
+        inputs: (N, ...) as ``model`` takes them: the training data.
+        keep: the share of edges that stay, in [0, 1].
+
+    Raises:
+        TypeError: a layer is pruned already, or has a weight norm or another parametrization.
+        ValueError: ``keep`` is out of range, ``model`` has no such layer, or there are no inputs,
+            or some that make numbers in it infinite.
+    """
+    seen = moments(model, inputs)
+    scores = edge_scores(model, seen)
+    if not scores:
+        raise ValueError(f"model={type(model).__name__} must have KANLinear or nn.Linear layers")
+    if not all(score.isfinite().all() for score in scores.values()):
+        raise ValueError(f"inputs of shape {tuple(inputs.shape)} must make finite numbers in model")
+    return remove_edges(model, seen, strongest(scores, keep))
+
+
+def remove_edges(model: _Model, seen: Mapping[str, Moments], kept: Mapping[str, Tensor]) -> _Model:
     """A copy of ``model`` without some of its edges; nothing is trained again.
 
     A removed edge is replaced by its mean over the data, the constant nearest to it: else pruning
-    would be charged for a shift that a bias undoes, and a KAN layer has none.
+    would be charged for a shift that a bias undoes.
 
     Args:
         model: trained; unchanged.
@@ -200,13 +238,14 @@ def prune(
     """
     pruned = copy.deepcopy(model)
     for name, mask in kept.items():
-        layer = pruned.get_submodule(name)
+        layer: Any = pruned.get_submodule(name)
         check_plain("prune", layer)
-        shift = (edge_spread(layer, seen[name])[0] * ~mask).sum(1)
-        assert isinstance(layer.weight, Tensor)
+        shift = (edge_spread(layer, seen[name])[0] * ~mask).sum(1).to(layer.weight.dtype)
         with torch.no_grad():
             layer.weight *= mask if isinstance(layer, nn.Linear) else mask.unsqueeze(1)
-        pruned.set_submodule(name, nn.Sequential(layer, _Shift(shift.to(layer.weight.dtype))))
+        if not mask.all():
+            bias = shift if layer.bias is None else layer.bias.detach() + shift
+            layer.bias = nn.Parameter(bias)
     return pruned
 
 
@@ -219,35 +258,27 @@ class _Polynomials(nn.Module):
 
     def __init__(self, layer: nn.Module, seen: Moments, degree: int) -> None:
         super().__init__()
-        if isinstance(layer, KANLinear):
-            fitted = edge_polynomials(layer, seen, degree)
-        else:
-            fitted = fit_polynomials(seen, degree).squeeze(-1).T  # (d + 1, I)
-        self.degree = degree
+        edges = isinstance(layer, KANLinear)
+        # (O, d + 1, I), or (I, d + 1, K)
+        fitted = edge_polynomials(layer, seen, degree) if edges else fit_polynomials(seen, degree)
+        self.degree, self.edges, self.bias = degree, edges, layer.bias if edges else None
+        self.axis = layer.axis if isinstance(layer, SharedFunctions) else -1
         for name, value in (("low", seen.low), ("high", seen.high), ("fitted", fitted)):
             self.register_buffer(name, value)
 
     def forward(self, x: Tensor) -> Tensor:
-        """As the layer replaced: (N, I) -> (N, O), or any shape to the same."""
-        place = scaled(x.flatten(1).double(), self.low, self.high)
+        """As the layer replaced: (..., I) -> (..., O), or K numbers in the place of each."""
+        rows = x.reshape(-1, x.shape[-1]) if self.edges else x.flatten(1)
+        place = scaled(rows.double(), self.low, self.high)
         if self.degree > 1:  # a cubic runs away where a test pixel is brighter than any before
             place = place.clamp(-1, 1)
         terms = chebyshev(place, self.degree)
-        if self.fitted.ndim == 3:
-            return (terms.flatten(1) @ self.fitted.flatten(1).T).to(x.dtype)
-        return (terms * self.fitted).sum(1).view(x.shape).to(x.dtype)
-
-
-class _Shift(nn.Module):
-    shift: Tensor
-
-    def __init__(self, shift: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("shift", shift)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, O) -> (N, O)."""
-        return x + self.shift
+        if not self.edges:
+            made = torch.einsum("ndi,idk->nki", terms, self.fitted).unflatten(2, x.shape[1:])
+            beside = self.axis - 1  # the functions of a node stand beside the nodes
+            return made.movedim(1, beside).flatten(beside, self.axis).to(x.dtype)
+        y = (terms.flatten(1) @ self.fitted.flatten(1).T).to(x.dtype)
+        return (y if self.bias is None else y + self.bias).view(*x.shape[:-1], -1)
 
 
 def _shares(values: Tensor) -> Tensor:

@@ -7,24 +7,53 @@ these is theirs.
 Shapes: P points, E functions, C candidates of a formula, k terms of one, K features of an input.
 """
 
+import math
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from numpy.polynomial import Polynomial
+from torch import Tensor, nn
 
 from kanlib.interpretability.edges import edge_variance, edge_weights
-from kanlib.interpretability.moments import features
+from kanlib.interpretability.moments import features, visit
+from kanlib.nn.conv import KANConv
 from kanlib.nn.linear import KANLinear
+from kanlib.nn.shared import FunctionsLinear
 
 DRAWS = 100  # edges of a layer that are looked at
 POINTS = 200  # quantiles of its input that an edge is looked at
 ALMOST = 0.01  # a formula as good as the best one, to that R^2, is preferred if it is simpler
 SIMPLE = 0.99  # R^2 above which an edge is its formula
+DIGITS = 4  # of numbers in a formula, for inputs that are as large as they are wide
 
 
 @dataclass(frozen=True)
-class Formulas:
+class Formula:
+    """A simple formula for the function on one edge.
+
+    Attributes:
+        layer: the name of the edge's layer within the model; "" for the model itself.
+        output: the node that the edge leads to.
+        input: the node that it comes from. Of a convolution: its place on the last axis of
+            ``weight``, which runs over channels of the group, then over offsets of the kernel.
+        expression: of x, what enters the edge, as Python and sympy read it.
+        r2: how much of the edge's variance the formula explains, in [0, 1]; 1 for a constant.
+        spread: the standard deviation of the edge's function over the data, 0 if it was pruned.
+    """
+
+    layer: str
+    output: int
+    input: int
+    expression: str
+    r2: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Simplicity:
     """How much of the edges' variance one formula an edge explains.
 
     Edges are drawn, with replacement, with probability proportional to their variance, so that
@@ -49,28 +78,89 @@ class Formulas:
     names: dict[str, int]
 
 
-def library(u: Tensor) -> dict[str, Tensor]:
-    """The formulas, from the simplest on: name -> (C, P, k), terms without the constant.
+class _Kind(NamedTuple):
+    """Formulas a_1 f_1(b u + c) + .. + a_k f_k(b u + c) + d, for u in [-1, 1].
 
-    a and d, and the phase of the sine, are linear coefficients; b and c lie on a grid.
-
-    Args:
-        u: (P,) float64 in [-1, 1].
+    Attributes:
+        inner: (C, 2), candidates for b and c. The others are found by least squares.
+        terms: f_1, .., f_k.
     """
-    x = u[None, :, None]
-    b = torch.arange(0.5, 12.6, 0.25, dtype=u.dtype)[:, None, None]
-    steep = torch.tensor([1, 1.5, 2, 3, 4, 6, 8, 12, 16], dtype=u.dtype)
-    centres = torch.linspace(-1.2, 1.2, 25, dtype=u.dtype)
-    shifted = (steep[:, None, None] * (u - centres[:, None])).flatten(0, 1)[..., None]
+
+    inner: Tensor
+    terms: tuple[Callable[[Tensor], Tensor], ...]
+
+
+def _library() -> dict[str, _Kind]:
+    """The formulas by name, from the simplest on. The phase of a sine is linear in two terms."""
+    steps = torch.arange(0.5, 12.6, 0.25, dtype=torch.float64)
+    rates = torch.cat([steps[:24], -steps[:24]])
+    steep = torch.tensor([1, 1.5, 2, 3, 4, 6, 8, 12, 16], dtype=torch.float64)
+    centres = torch.linspace(-1.2, 1.2, 25, dtype=torch.float64)
+    shifted = torch.cartesian_prod(steep, centres)
+    shifted[:, 1] *= -shifted[:, 0]
+    itself = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    powers = (lambda w: w, lambda w: w**2, lambda w: w**3)
     return {
-        "linear": x,
-        "quadratic": torch.cat([x, x**2], dim=2),
-        "exponential": torch.cat([torch.exp(b[:24] * (x - 1)), torch.exp(-b[:24] * (x + 1))]),
-        "tanh": torch.tanh(shifted),
-        "gaussian": torch.exp(-(shifted**2)),
-        "cubic": torch.cat([x, x**2, x**3], dim=2),
-        "sine": torch.cat([torch.sin(b * x), torch.cos(b * x)], dim=2),
+        "linear": _Kind(itself, powers[:1]),
+        "quadratic": _Kind(itself, powers[:2]),
+        "exponential": _Kind(torch.stack([rates, -rates.abs()], dim=1), (torch.exp,)),
+        "tanh": _Kind(shifted, (torch.tanh,)),
+        "gaussian": _Kind(shifted, (lambda w: torch.exp(-(w**2)),)),
+        "cubic": _Kind(itself, powers),
+        "sine": _Kind(torch.stack([steps, 0 * steps], dim=1), (torch.sin, torch.cos)),
     }
+
+
+LIBRARY = _library()
+
+
+class _Fit(NamedTuple):
+    """The best formula of one kind for each of E functions.
+
+    Attributes:
+        r2: (E,) in [0, 1]; 1 for a function that is constant.
+        inner: (E, 2), p and q of f(p x + q).
+        outer: (E, k), the factors of the terms.
+        constant: (E,), what is added.
+    """
+
+    r2: Tensor
+    inner: Tensor
+    outer: Tensor
+    constant: Tensor
+
+
+def _fits(x: Tensor, values: Tensor) -> dict[str, _Fit]:
+    """Each kind's least-squares fits to ``values`` (E, P) at ``x`` (P,), both float64."""
+    low, high = x.aminmax()
+    span = high - low if high > low else torch.ones_like(low)
+    u = (2 * x - low - high) / span
+    mean = values.mean(1, keepdim=True)
+    y = values - mean
+    total = y.square().sum(1)
+    flat = total <= 1e-20 * values.square().sum(1)
+    found = {}
+    for name, (inner, functions) in LIBRARY.items():
+        inner = inner.to(x.device)
+        w = inner[:, :1] * u + inner[:, 1:]
+        terms = torch.stack([function(w) for function in functions], dim=2)  # (C, P, k)
+        middle = terms.mean(1, keepdim=True)
+        terms = terms - middle
+        size = terms.square().sum(1, keepdim=True).sqrt()
+        terms = torch.where(size > 1e-12, terms / size.clamp(min=1e-12), 0)
+        inverse = torch.linalg.pinv(terms.mT @ terms, hermitian=True, rtol=1e-10)  # (C, k, k)
+        along = y @ terms  # (C, E, k)
+        outer = along @ inverse
+        explained, best = (outer * along).sum(2).max(0)
+        outer = outer[best, torch.arange(len(y))] / size[best, 0].clamp(min=1e-12)
+        slope, shift = inner[best].unbind(1)
+        found[name] = _Fit(
+            r2=torch.where(flat, 1, explained / total.clamp(min=1e-300)).clamp(0, 1),
+            inner=torch.stack([2 * slope, shift * span - slope * (low + high)], dim=1) / span,
+            outer=torch.where(flat[:, None], 0, outer),
+            constant=mean[:, 0] - torch.where(flat, 0, (outer * middle[best, 0]).sum(1)),
+        )
+    return found
 
 
 def fit_formulas(points: Tensor, values: Tensor) -> dict[str, Tensor]:
@@ -91,26 +181,142 @@ def fit_formulas(points: Tensor, values: Tensor) -> dict[str, Tensor]:
             f"points of shape {tuple(points.shape)} and values of shape {tuple(values.shape)} "
             "must be (P,) and (E, P)"
         )
-    x = points.double()
-    span = x.max() - x.min()
-    u = 2 * (x - x.min()) / span - 1 if span > 0 else torch.zeros_like(x)
-    y = values.double()
-    y = y - y.mean(1, keepdim=True)
-    total = y.square().sum(1)
-    constant = total <= 1e-20 * values.double().square().sum(1)
-    found = {}
-    for name, terms in library(u).items():
-        terms = terms - terms.mean(1, keepdim=True)
-        size = terms.square().sum(1, keepdim=True).sqrt()
-        terms = torch.where(size > 1e-12, terms / size.clamp(min=1e-12), 0)
-        inverse = torch.linalg.pinv(terms.mT @ terms, hermitian=True, rtol=1e-10)  # (C, k, k)
-        along = y @ terms  # (C, E, k)
-        explained = ((along @ inverse) * along).sum(2).amax(0)
-        found[name] = torch.where(constant, 1, explained / total.clamp(min=1e-300)).clamp(0, 1)
-    return found
+    return {name: fit.r2 for name, fit in _fits(points.double(), values.double()).items()}
 
 
-def edge_formulas(layer: KANLinear, inputs: Tensor) -> Formulas:
+@torch.no_grad()
+def formulas(model: nn.Module, inputs: Tensor) -> list[Formula]:
+    """A simple formula for each edge: the simplest that explains as much as the best, or almost.
+
+    A formula is a line, a parabola, a cubic, or a f(b x + c) + d with exp, tanh, sin or
+    exp(-x**2) as f; *almost* is a difference in R^2 of 0.01. For a table:
+    ``pandas.DataFrame(formulas(model, inputs))``.
+
+    Edges of an input are read at 200 of its quantiles. Those of a convolution have those of its
+    channel, without the zeros of the padding.
+
+    Args:
+        model: with ``KANLinear``, ``SharedLinear``, ``RationalLinear`` or KAN convolutions in it,
+            or one itself. It is called once, in eval mode.
+        inputs: (N, ...) as ``model`` takes them, on its device; some thousand are enough.
+
+    Returns:
+        All edges: layers in the order of ``model.named_modules()``, then inputs, then outputs.
+
+    Raises:
+        ValueError: ``model`` has no such layer, or one with a layer norm, whose edges are functions
+            of a whole row; or there are no inputs, or some that make infinite numbers in it.
+    """
+    kinds = (KANLinear, FunctionsLinear, KANConv)
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
+    if not layers:
+        raise ValueError(f"model={type(model).__name__} must have KAN layers")
+    reached: dict[str, list[Tensor]] = {}
+    for layer in layers.values():
+        check_edges(layer)
+
+    def see(name: str, layer: nn.Module, x: Tensor) -> None:
+        """Keep what reaches a layer, (rows, inputs or channels)."""
+        axis = -1 - layer.axes if isinstance(layer, KANConv) else -1
+        reached.setdefault(name, []).append(x.movedim(axis, -1).reshape(-1, x.shape[axis]))
+
+    visit(model, kinds, inputs, see)
+    return [
+        formula
+        for name, layer in layers.items()
+        if name in reached
+        for formula in _of_layer(name, layer, torch.cat(reached[name]))
+    ]
+
+
+def check_edges(layer: nn.Module) -> None:
+    """Refuse a layer whose edges are no functions of one input.
+
+    Raises:
+        ValueError: it has a layer norm.
+    """
+    if isinstance(layer, KANLinear) and layer.norm is not None:
+        raise ValueError(
+            f"layer={layer!r} must have no layer norm: edges then depend on whole rows"
+        )
+
+
+def _of_layer(
+    name: str, layer: KANLinear | FunctionsLinear | KANConv, inputs: Tensor
+) -> Iterator[Formula]:
+    """The formulas of a layer's edges; ``inputs`` (N, inputs or channels) is what reaches it."""
+    if not inputs.isfinite().all():
+        raise ValueError(f"inputs that reach the layer {name!r} must be finite")
+    points = _quantiles(inputs)
+    values = layer.edge_functions(points)  # (P, O, edges of an output)
+    groups = layer.groups if isinstance(layer, KANConv) else 1
+    seen = points.shape[1] // groups  # channels that an output sees
+    by_channel = values.double().unflatten(2, (seen, -1)).unflatten(1, (groups, -1))
+    for channel, x in enumerate(points.double().T):
+        group, place = divmod(channel, seen)
+        curves = by_channel[:, group, :, place]  # (P, O / groups, offsets)
+        _, outputs, offsets = curves.shape
+        flat = curves.flatten(1).T
+        fits = _fits(x, flat)
+        simplest = _simplest(torch.stack([fit.r2 for fit in fits.values()], dim=1)).tolist()
+        spreads = flat.std(1, correction=0).tolist()
+        for edge, (kind, spread) in enumerate(zip(simplest, spreads, strict=True)):
+            chosen, fit = list(fits.items())[kind]
+            output, offset = divmod(edge, offsets)
+            yield Formula(
+                layer=name,
+                output=group * outputs + output,
+                input=place * offsets + offset,
+                expression=_written(chosen, _Fit(*(part[edge] for part in fit)), x),
+                r2=float(fit.r2[edge]),
+                spread=spread,
+            )
+
+
+def _written(kind: str, fit: _Fit, x: Tensor) -> str:
+    """A fit to one function at ``x`` (P,) as text."""
+    reach, span = float(x.abs().max()), float(x.max() - x.min())
+    # Numbers must tell x from its neighbours.
+    more = max(0, math.ceil(math.log10(reach / span))) if span else 0
+    (p, q), d = fit.inner.tolist(), float(fit.constant)
+    factors = fit.outer.tolist()
+    if kind in ("linear", "quadratic", "cubic"):
+        powers = Polynomial([d, *factors])(Polynomial([q, p])).coef.tolist()
+        names = ["", "x", "x**2", "x**3"][: len(powers)]
+        parts = [(a, name, reach**n) for n, (a, name) in enumerate(zip(powers, names, strict=True))]
+        return _sum(parts[::-1], DIGITS + len(factors) * more)
+    digits = DIGITS + more
+    if kind == "sine":
+        factors, q = [math.hypot(*factors)], (q + math.atan2(*factors[::-1])) % math.tau
+    inner = _sum([(p, "x", reach), (q, "", 1)], digits)
+    text = {"exponential": "exp({})", "tanh": "tanh({})", "gaussian": "exp(-({})**2)"}
+    size = 1.0 if kind == "sine" else float(LIBRARY[kind].terms[0](p * x + q).abs().max())
+    return _sum([(factors[0], text.get(kind, "sin({})").format(inner), size), (d, "", 1)], digits)
+
+
+def _sum(parts: list[tuple[float, str, float]], digits: int) -> str:
+    """What is left, once rounded, of factors, what they multiply, and how large that is at most."""
+    least = 10.0**-digits * max(abs(factor) * size for factor, _, size in parts)
+    text = ""
+    for factor, name, size in parts:
+        if abs(factor) * size > least:
+            number = f"{abs(factor):.{digits}g}"
+            text += (" - " if factor < 0 else " + ") + (f"{number}*{name}" if name else number)
+    return text[:3].replace(" + ", "").replace(" - ", "-") + text[3:] or "0"
+
+
+def _quantiles(inputs: Tensor) -> Tensor:
+    """``POINTS`` quantiles of each column: (N, I) -> (P, I)."""
+    places = (torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS * len(inputs)
+    return inputs.sort(0).values[places.long()]
+
+
+def _simplest(r2: Tensor) -> Tensor:
+    """Which formula is the simplest of the good ones: (E, formulas) -> (E,)."""
+    return (r2 >= r2.amax(1, keepdim=True) - ALMOST).int().argmax(1)
+
+
+def simplicity(layer: KANLinear, inputs: Tensor) -> Simplicity:
     """Simple formulas for ``DRAWS`` edges of a layer, and for splines fitted to noise.
 
     Edges and noise are drawn with seed 0.
@@ -122,10 +328,8 @@ def edge_formulas(layer: KANLinear, inputs: Tensor) -> Formulas:
     Raises:
         ValueError: no edge varies, or the layer has a layer norm.
     """
-    if layer.norm is not None:  # it would see sorted columns as rows
-        raise ValueError(f"layer={layer!r} must have no layer norm")
-    places = (torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS * len(inputs)
-    points = inputs.sort(0).values[places.long()]  # (P, I)
+    check_edges(layer)
+    points = _quantiles(inputs)  # (P, I)
     weight = edge_weights(layer)
     terms = features(layer, points)  # (P, K, I)
     centred = terms - terms.mean(0)
@@ -148,13 +352,12 @@ def edge_formulas(layer: KANLinear, inputs: Tensor) -> Formulas:
     return _summary(torch.stack(edges), torch.stack(nulls))
 
 
-def _summary(edges: Tensor, nulls: Tensor) -> Formulas:
+def _summary(edges: Tensor, nulls: Tensor) -> Simplicity:
     """From the R^2 of every draw and formula, (draws, formulas) each."""
-    names = list(library(torch.zeros(2, dtype=torch.float64)))
+    names = list(LIBRARY)
     best, noise = edges.amax(1), nulls.amax(1)
-    first = (edges >= best[:, None] - ALMOST).int().argmax(1)  # the simplest of the good ones
-    counts = Counter(names[place] for place in first.tolist())
-    return Formulas(
+    counts = Counter(names[place] for place in _simplest(edges).tolist())
+    return Simplicity(
         line=float(edges[:, 0].mean()),
         explained=float(best.mean()),
         simple=float((best > SIMPLE).double().mean()),

@@ -5,8 +5,10 @@ functions, a dense layer's the input itself. So the mean, the spread and the bes
 edges follow from one matrix of second moments an input, and no edge is ever evaluated alone.
 
 Shapes: N images, I inputs of a layer, K features of each, D the largest degree of a polynomial.
+An activation that learns may have K functions of each input. They are its features.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -15,10 +17,12 @@ from torch import Tensor, nn
 from kanlib.nn.features import edge_features
 from kanlib.nn.hooks import See, watch
 from kanlib.nn.linear import KANLinear
+from kanlib.nn.rational import RationalActivation
 from kanlib.nn.shared import SharedFunctions
 
 # Modules that act on each number by itself; another kind of activation is one name more.
-ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.SiLU, nn.Tanh, SharedFunctions)
+LEARNED: tuple[type[nn.Module], ...] = (SharedFunctions, RationalActivation)
+ACTIVATIONS = (nn.ReLU, nn.PReLU, nn.GELU, nn.SiLU, nn.Tanh, *LEARNED)
 LARGEST = 3  # degree D of the polynomials that moments are kept for
 _BATCH = 512  # images at a time
 _RANK = 1e-10  # directions with less of the data's weight than that are none
@@ -45,7 +49,7 @@ def moments(model: nn.Module, images: Tensor) -> dict[str, Moments]:
     """Moments of what reaches the KAN, dense and activation layers of ``model``.
 
     Args:
-        model: called twice, in eval mode.
+        model: called twice, in eval mode; or a layer.
         images: (N, ...) as ``model`` takes them, on its device: the training images.
 
     Returns:
@@ -57,18 +61,21 @@ def moments(model: nn.Module, images: Tensor) -> dict[str, Moments]:
     low: dict[str, Tensor] = {}
     high: dict[str, Tensor] = {}
     gram: dict[str, Tensor] = {}
+    seen: Counter[str] = Counter()  # rows
 
-    def see_range(name: str, _: nn.Module, x: Tensor) -> None:
+    def see_range(name: str, layer: nn.Module, x: Tensor) -> None:
         """Widen the range of each input by a batch."""
-        least, most = x.flatten(1).double().aminmax(dim=0)
+        rows = _rows(layer, x)
+        seen[name] += len(rows)
+        least, most = rows.double().aminmax(dim=0)
         low[name] = torch.minimum(low.get(name, least), least)
         high[name] = torch.maximum(high.get(name, most), most)
 
     def see_products(name: str, layer: nn.Module, x: Tensor) -> None:
         """Add the products of a batch to their means."""
-        terms = chebyshev(scaled(x.flatten(1).double(), low[name], high[name]), LARGEST)
+        terms = chebyshev(scaled(_rows(layer, x).double(), low[name], high[name]), LARGEST)
         both = torch.cat([terms, features(layer, x)], dim=1).permute(2, 1, 0)  # (I, D+1+K, N)
-        gram[name] = gram.get(name, 0) + both @ both.mT / len(images)
+        gram[name] = gram.get(name, 0) + both @ both.mT / seen[name]
 
     for see in (see_range, see_products):
         visit(model, (KANLinear, nn.Linear, *ACTIVATIONS), images, see)
@@ -80,7 +87,7 @@ def visit(model: nn.Module, kinds: tuple[type[nn.Module], ...], images: Tensor, 
     """Call ``see(name, layer, x)`` with all that enters the layers of these kinds.
 
     Args:
-        model: set to eval mode.
+        model: called in eval mode; its mode stays as it was.
         kinds: of layers.
         images: (N, ...) as ``model`` takes them.
         see: gets the layer's name, the layer, and its input, a batch at a time.
@@ -91,10 +98,15 @@ def visit(model: nn.Module, kinds: tuple[type[nn.Module], ...], images: Tensor, 
     if len(images) == 0:
         raise ValueError(f"images of shape {tuple(images.shape)} must be at least one")
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
+    training = [module for module in model.modules() if module.training]
     model.eval()
-    with watch(layers, see):
-        for batch in images.split(_BATCH) if layers else ():
-            model(batch)
+    try:
+        with watch(layers, see):
+            for batch in images.split(_BATCH) if layers else ():
+                model(batch)
+    finally:
+        for module in training:
+            module.training = True
 
 
 def fit_polynomials(seen: Moments, degree: int) -> Tensor:
@@ -129,8 +141,25 @@ def chebyshev(u: Tensor, degree: int) -> Tensor:
 
 
 def features(layer: nn.Module, x: Tensor) -> Tensor:
-    """f_k(x_i) of a KAN, dense or activation layer: (N, ...) -> (N, K, I) float64."""
+    """f_k(x_i) of a KAN, dense or activation layer: (N, ...) -> (N, K, I) float64.
+
+    Those of a KAN layer with a layer norm depend on the other inputs of their row, too.
+    """
+    rows = _rows(layer, x)
     if isinstance(layer, KANLinear):
-        return edge_features(x.double(), layer.basis, layer.base)
-    made = x if isinstance(layer, nn.Linear) else layer.forward(x)  # forward: without the hook
-    return made.flatten(1).unsqueeze(1).double()
+        if layer.norm is not None:
+            return layer.features(rows).double()
+        return edge_features(rows.double(), layer.basis, layer.base)
+    if isinstance(layer, nn.Linear):
+        return rows.unsqueeze(1).double()
+    made = layer.forward(x).double()  # forward: without the hook
+    if isinstance(layer, SharedFunctions):
+        made = made.unflatten(layer.axis, (layer.functions, layer.features))
+        return made.movedim(layer.axis - 1, 1).flatten(2)
+    return made.flatten(1).unsqueeze(1)
+
+
+def _rows(layer: nn.Module, x: Tensor) -> Tensor:
+    """What enters a KAN or dense layer, which takes (..., I), or each node: (N, I)."""
+    on_edges = isinstance(layer, KANLinear | nn.Linear)
+    return x.reshape(-1, x.shape[-1]) if on_edges else x.flatten(1)

@@ -35,16 +35,15 @@ from kanlib.interpretability.edges import (
     edge_weights,
     entropy,
     gini,
-    prune,
+    remove_edges,
     strongest,
 )
-from kanlib.interpretability.formulas import edge_formulas
+from kanlib.interpretability.formulas import simplicity
 from kanlib.interpretability.moments import Moments, moments, visit
 from kanlib.interpretability.pictures import edge_pictures
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.nn.conv import KANConv
 from kanlib.nn.linear import KANLinear
-from kanlib.nn.rational import RationalActivation, RationalLinear
 from kanlib.training.batches import apply
 from kanlib.training.evaluation import reconstruction_error
 
@@ -126,15 +125,16 @@ def _trained(run: Run, images: Images, results_dir: str | Path) -> Autoencoder:
 def check_measurable(model: nn.Module) -> None:
     """Refuse models whose functions the measures would mistake for others, or leave out.
 
+    An edge of a convolution serves many places. Behind a layer norm a function sees a whole row.
+
     Raises:
-        ValueError: a layer is a KAN convolution, or has rational functions or a layer norm.
+        ValueError: a layer is a KAN convolution or a layer norm.
     """
     for name, layer in model.named_modules():
-        unknown = isinstance(layer, KANConv | RationalLinear | RationalActivation)
-        if unknown or (isinstance(layer, KANLinear) and layer.norm is not None):
+        if isinstance(layer, KANConv | nn.LayerNorm):
             raise ValueError(
-                f"model: {name} ({type(layer).__name__}) cannot be measured; KAN convolutions, "
-                "rational functions and layer norms are not understood here"
+                f"model: {name} ({type(layer).__name__}) cannot be measured; KAN convolutions and "
+                "layer norms are not understood here"
             )
 
 
@@ -162,7 +162,7 @@ def analyse(run: Run, model: Autoencoder, images: Images) -> tuple[Analysis, Arr
         ablation=_ablation(model, seen, images.test.images),
         sparsity=_sparsity(scores["spread"]) if scores else {},
         pruning={rule: _pruning(model, seen, found, images) for rule, found in scores.items()},
-        formulas={name: edge_formulas(layer, reached[name]) for name, layer in kan.items()},
+        formulas={name: simplicity(layer, reached[name]) for name, layer in kan.items()},
         probe=_probe(model, images, code),
         information=tuple(class_information(code, images.test.labels.numpy())),
         data_fingerprint=images.fingerprint,
@@ -230,7 +230,7 @@ def _pruning(
             int(mask.sum()) * edge_weights(model.get_submodule(name)).shape[1]
             for name, mask in masks.items()
         )
-        error = reconstruction_error(prune(model, seen, masks), images.test.images)
+        error = reconstruction_error(remove_edges(model, seen, masks), images.test.images)
         curve.append(Pruned(kept=kept, numbers=numbers, mse=error))
     return tuple(curve)
 

@@ -118,6 +118,29 @@ class KANConv(BasisLayer):
         )
         return _as_laid_out(y, x)
 
+    def edge_functions(self, x: Tensor) -> Tensor:
+        """The learned functions phi_ock(x_c), one for each edge of the kernel.
+
+        Args:
+            x: (P, C), or (P, 1) for the same points on every edge; in the dtype of the layer.
+
+        Returns:
+            (P, O, C K / g). The last axis is that of ``weight``: an output has the edges of the
+            channels that its group sees.
+
+        Raises:
+            ValueError: ``x`` has another shape or dtype.
+        """
+        if x.ndim != 2 or x.shape[1] not in (1, self.in_channels) or x.dtype != self.weight.dtype:
+            raise ValueError(
+                f"{type(self).__name__}: x of shape {tuple(x.shape)} and {x.dtype} must be (P, "
+                f"{self.in_channels}) or (P, 1) and {self.weight.dtype}"
+            )
+        rows = x.expand(-1, self.in_channels).reshape(-1, self.in_channels // self.groups)
+        features = edge_features(rows, self.basis, self.base).unflatten(0, (-1, self.groups))
+        kernel = self._kernel().flatten(3).unflatten(0, (self.groups, -1))
+        return torch.einsum("pgmc,gomck->pgock", features, kernel).flatten(3).flatten(1, 2)
+
     def _features(self, x: Tensor) -> Tensor:
         """(..., C, *sizes) -> (..., g (1 + M) C / g, *sizes), with the channels last in memory."""
         last = x.movedim(-1 - self.axes, -1)  # (..., *sizes, C)

@@ -82,7 +82,8 @@ class KANLinear(BasisLayer):
         grid: None, or what ``update_grid`` found: the range of each input, (I, 2), or its knots,
             (I, G + 2k + 1). The state dict holds these four, and names the basis and the base:
             those of the layer that it is loaded into must be the same.
-        bias: None, as tools expect of a layer. A parameter (O,) that is put here is added.
+        bias: None, as tools expect of a layer. A parameter (O,) that is put here is added, as
+            ``kanlib.interpretability.prune`` does.
 
     Raises:
         ValueError: an argument is out of range.
@@ -263,8 +264,10 @@ class KANLinear(BasisLayer):
     def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, state_dict: dict[str, Any], prefix: str, *arguments: Any
     ) -> None:
-        """Take the grid of the state, or none if it has weights without one."""
-        errors, before, own = arguments[-1], len(arguments[-1]), self.grid
+        """Take the grid of the state, or none if it has weights without one; also take a bias."""
+        errors, before, own = arguments[-1], len(arguments[-1]), (self.grid, self.bias)
+        if f"{prefix}bias" in state_dict and self.bias is None:  # as of a pruned layer
+            self.bias = nn.Parameter(self.weight.new_zeros(self.out_features))
         grid = state_dict.get(f"{prefix}grid")
         if grid is not None:
             self.grid = grid.to(self.weight, copy=True)
@@ -275,7 +278,7 @@ class KANLinear(BasisLayer):
             shape = tuple(self.grid.shape)
             errors.append(f"{prefix}grid of shape {shape} must fit the layer {self!r}")
         if len(errors) > before:
-            self.grid = own
+            self.grid, self.bias = own
 
     def extra_repr(self) -> str:
         """The arguments, as ``print(layer)`` shows them."""

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
-from kanlib import KANLinear
+from kanlib import KAN, GaussianRBF, KANConv2d, KANLinear
 from kanlib.interpretability import edges
 from kanlib.interpretability.moments import fit_polynomials, moments, visit
 from kanlib.models import PCA, Autoencoder, conv, dense
+from kanlib.nn import SharedFunctions
 from kanlib.training import reconstruction_error
 
 IMAGES = torch.rand(600, 1, 2, 2, generator=torch.Generator().manual_seed(3)) * 2 - 1
@@ -128,6 +130,26 @@ def test_beyond_the_data_a_line_goes_on_and_a_cubic_stays():
         assert far.item() == pytest.approx(value, abs=1e-6)
 
 
+@pytest.mark.parametrize("axis", [-1, -3])
+def test_functions_on_nodes_that_are_lines_lose_nothing_as_lines(axis):
+    layer = SharedFunctions(4, functions=2, base="identity", axis=axis)
+    with torch.no_grad():
+        layer.weight[0].normal_()
+        layer.weight[1:] = 0
+    shape = (4, 3, 2) if axis == -3 else (3, 4)
+    model: Any = nn.Sequential(layer)  # only its modules matter
+    x = torch.rand(50, *shape)
+    ablated = edges.ablate(model, moments(model, x), 1)
+    torch.testing.assert_close(ablated(x), model(x))
+
+
+def test_a_bias_is_no_edge_and_stays():
+    model: Any = nn.Sequential(edges.prune(kan_layer(), IMAGES.flatten(1) + 1, 0.5))
+    x = IMAGES.flatten(1) + 1
+    constant = edges.ablate(model, moments(model, x), 0)(x)
+    torch.testing.assert_close(constant, model(x).mean(0).expand_as(constant))
+
+
 def test_only_the_part_asked_for_is_replaced():
     model = dense.kan_pure((1, 2, 2), 2)
     ablated = edges.ablate(model, moments(model, IMAGES), 1, "decoder")
@@ -156,11 +178,11 @@ def test_without_edges_a_model_makes_its_mean_and_with_all_it_is_itself():
     seen = moments(model, IMAGES)
     scores = edges.edge_scores(model, seen)
     assert list(scores) == ["encoder.1", "encoder.3", "decoder.0", "decoder.2"]
-    none = edges.prune(model, seen, edges.strongest(scores, 0))(IMAGES)
+    none = edges.remove_edges(model, seen, edges.strongest(scores, 0))(IMAGES)
     assert none.detach().numpy() == pytest.approx(
         model(IMAGES).mean(0, keepdim=True).expand_as(none).detach().numpy(), abs=1e-5
     )
-    whole = edges.prune(model, seen, edges.strongest(scores, 1))(IMAGES)
+    whole = edges.remove_edges(model, seen, edges.strongest(scores, 1))(IMAGES)
     assert torch.equal(whole, model(IMAGES))
 
 
@@ -174,10 +196,57 @@ def test_a_removed_edge_leaves_its_mean():
     kept = edges.strongest(edges.edge_scores(model, seen), 4 / 16)
     assert torch.equal(kept["decoder.0"], torch.eye(4, dtype=torch.bool))
     mean = 0.1 * float(images[:, 0, 0, 1].mean())
-    pruned = reconstruction_error(edges.prune(model, seen, kept), images)
+    pruned = reconstruction_error(edges.remove_edges(model, seen, kept), images)
     assert pruned == pytest.approx(mean**2 / 4, rel=1e-3)
     variance = 0.01 * float(images[:, 0, 0, 1].var(correction=0))
     assert reconstruction_error(model, images) == pytest.approx((variance + mean**2) / 4, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [kan_layer(), kan_layer(basis=GaussianRBF(), layer_norm=True), nn.Linear(4, 4, bias=False)],
+    ids=["KAN", "layer norm", "dense"],
+)
+def test_a_layer_is_pruned_to_those_edges_that_vary_most(layer):
+    x = IMAGES.flatten(1).view(60, 10, 4)  # rows, as of a sequence
+    pruned = edges.prune(layer, x, keep=0.25)
+    assert type(pruned) is type(layer) and layer.bias is None
+    if isinstance(layer, KANLinear):
+        found = torch.einsum("nki,oki->noi", layer.features(IMAGES.flatten(1)), layer.weight)
+    else:
+        found = IMAGES.flatten(1).unsqueeze(1) * layer.weight
+    spread = found.std(0)
+    kept = spread >= spread.flatten().topk(4).values.min()
+    expected = (found * kept).sum(2) + (found.mean(0) * ~kept).sum(1)
+    torch.testing.assert_close(pruned(x).flatten(0, 1), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_is_pruned_and_stays_as_it_is_otherwise():
+    model: Any = KAN([4, 3, 2], dtype=torch.float64).train()
+    x = IMAGES.flatten(1).double()
+    assert torch.equal(edges.prune(model, x, 1.0)(x), model(x))
+    pruned = edges.prune(model, x, 0.5)
+    left = [(layer.weight != 0).any(1).sum().item() for layer in pruned]
+    assert sum(left) == 9 and pruned.training and model.training
+    torch.testing.assert_close(
+        edges.prune(pruned, x, 0.5)(x), pruned(x), rtol=0, atol=1e-9
+    )  # once more, nothing is lost
+    fresh: Any = KAN([4, 3, 2], dtype=torch.float64)
+    fresh.load_state_dict(pruned.state_dict())
+    assert torch.equal(fresh(x), pruned(x))
+    none = edges.prune(model, x, 0.0)
+    torch.testing.assert_close(none(x), model(x).mean(0).expand(len(x), -1))
+
+
+def test_removed_edges_can_be_kept_away_while_others_learn():
+    layer = edges.prune(kan_layer(), IMAGES.flatten(1), 0.5)
+    gone = layer.weight == 0
+    torch_prune.custom_from_mask(layer, "weight", ~gone)
+    optimizer = torch.optim.Adam(layer.parameters())
+    layer(IMAGES.flatten(1)).square().sum().backward()
+    optimizer.step()
+    torch_prune.remove(layer, "weight")
+    assert gone.any() and torch.equal(layer.weight == 0, gone)
 
 
 def test_pruning_by_size_is_torchs_global_pruning():
@@ -214,7 +283,7 @@ def test_a_layer_whose_weights_are_made_of_others_is_not_pruned():
     kept = edges.strongest(edges.edge_scores(model, seen), 0.5)
     torch.nn.utils.parametrizations.weight_norm(model.get_submodule(next(iter(kept))))
     with pytest.raises(TypeError, match="prune: layer="):
-        edges.prune(model, seen, kept)
+        edges.remove_edges(model, seen, kept)
 
 
 def test_what_is_measured_leaves_the_model_as_it_was():
@@ -222,7 +291,7 @@ def test_what_is_measured_leaves_the_model_as_it_was():
     before = copy.deepcopy(model.state_dict())
     seen = moments(model, IMAGES)
     edges.ablate(model, seen, 1)
-    edges.prune(model, seen, edges.strongest(edges.edge_scores(model, seen), 0.5))
+    edges.remove_edges(model, seen, edges.strongest(edges.edge_scores(model, seen), 0.5))
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not any(module._forward_pre_hooks for module in model.modules())
 
@@ -255,5 +324,14 @@ def test_bad_arguments_are_named():
     ):
         with pytest.raises(ValueError, match=message):
             call()
+    for inputs, keep, stated in (
+        (IMAGES, 1.5, "kept=1.5"),
+        (IMAGES[:0], 0.5, r"images of shape \(0,"),
+        (IMAGES / 0, 0.5, r"inputs of shape \(600,"),
+    ):
+        with pytest.raises(ValueError, match=stated):
+            edges.prune(model, inputs, keep)
+    with pytest.raises(ValueError, match="model=KANConv2d "):
+        edges.prune(KANConv2d(1, 1, 1), IMAGES, 0.5)
     with pytest.raises(TypeError, match=r"layer=ReLU\(\)"):
         edges.edge_weights(nn.ReLU())

@@ -123,11 +123,23 @@ def test_analyses_can_be_read_again(found, folder):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"model": "kan-conv"}, {"basis": "rational"}, {"layer_norm": True}],
-    ids=lambda parameters: next(iter(parameters)),
+    [{"model": "kan-conv"}, {"layer_norm": True}, {"model": "mlp", "layer_norm": True}],
+    ids=["convolution", "within", "between"],
 )
 def test_layers_that_are_not_understood_are_refused_before_training(
     few_digits, tmp_path, parameters
 ):
     with pytest.raises(ValueError, match="cannot be measured"):
         analysis_of(Run(epochs=10**6, **parameters), few_digits, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"basis": "rational"}, {"model": "kan-shared", "functions": 2}],
+    ids=lambda parameters: next(iter(parameters)),
+)
+def test_functions_that_edges_share_are_measured(few_digits, tmp_path, parameters):
+    analysis = analysis_of(Run(bottleneck=3, epochs=1, **parameters), few_digits, tmp_path)
+    whole = analysis.test_mse
+    assert analysis.ablation[""]["line"] != whole and not analysis.formulas
+    assert [curve[0].mse for curve in analysis.pruning.values()] == [whole, whole]

@@ -55,6 +55,23 @@ def by_windows(layer: KANConv2d, x: Tensor) -> Tensor:
     return torch.cat(y, -1).mT.unflatten(2, sizes)
 
 
+@pytest.mark.parametrize("kind", [KANConv1d, KANConv2d, KANConvTranspose2d])
+def test_edge_functions_are_those_of_the_dense_layer(kind):
+    layer = kind(4, 6, 2, groups=2, separate_scale=True, dtype=torch.float64)
+    x = torch.randn(5, 4, dtype=torch.float64)
+    edges = layer.edge_functions(x)
+    for outputs, channels in ((slice(3), slice(2)), (slice(3, 6), slice(2, 4))):
+        offsets = 2**layer.axes
+        rows = x[:, channels].repeat_interleave(offsets, 1)
+        expected = dense(layer).edge_functions(rows)[:, outputs]
+        torch.testing.assert_close(edges[:, outputs], expected)
+    same = layer.edge_functions(x[:, :1])
+    torch.testing.assert_close(same, layer.edge_functions(x[:, :1].expand(5, 4)))
+    for wrong in (x[:, :2], x[0], x.float()):
+        with pytest.raises(ValueError, match="x of shape"):
+            layer.edge_functions(wrong)
+
+
 def by_scattering(layer: KANConvTranspose2d, x: Tensor) -> Tensor:
     """What the mirror image defines: every edge of every pixel, added where it leads."""
     count, _, height, width = x.shape

@@ -11,7 +11,7 @@ from scipy.interpolate import BSpline as ScipyBSpline
 from torch import nn
 
 from kanlib import KAN, BSpline, Chebyshev, GaussianRBF, KANLinear, coverage, refine, update_grids
-from kanlib.interpretability import edge_formulas, moments, prune
+from kanlib.interpretability import moments, remove_edges, simplicity
 from kanlib.interpretability.edges import edge_spread
 from kanlib.nn import KANConv1d, OwnRange, refine_model
 
@@ -199,10 +199,10 @@ def test_edges_are_measured_and_pruned_on_their_own_grid(grid_eps):
     spread = edge_spread(model[0], seen["0"])[1]
     torch.testing.assert_close(spread, edges.std(0, correction=0), rtol=1e-6, atol=1e-6)
     kept = torch.tensor([[True, False, False]] * OUT)
-    pruned = prune(model, seen, {"0": kept})
+    pruned = remove_edges(model, seen, {"0": kept})
     expected = edges[..., 0] + edges[..., 1:].mean(0).sum(-1)
     torch.testing.assert_close(pruned(x), expected)
-    assert 0 <= edge_formulas(model[0], x).line <= edge_formulas(model[0], x).explained <= 1
+    assert 0 <= simplicity(model[0], x).line <= simplicity(model[0], x).explained <= 1
 
 
 @pytest.mark.parametrize(
