@@ -236,10 +236,11 @@ def remove_edges(model: _Model, seen: Mapping[str, Moments], kept: Mapping[str, 
     Raises:
         TypeError: a layer is pruned already, or has a weight norm or another parametrization.
     """
+    for name in kept:
+        check_plain("prune", model.get_submodule(name))
     pruned = copy.deepcopy(model)
     for name, mask in kept.items():
         layer: Any = pruned.get_submodule(name)
-        check_plain("prune", layer)
         shift = (edge_spread(layer, seen[name])[0] * ~mask).sum(1).to(layer.weight.dtype)
         with torch.no_grad():
             layer.weight *= mask if isinstance(layer, nn.Linear) else mask.unsqueeze(1)

@@ -248,10 +248,12 @@ def _of_layer(
     if not inputs.isfinite().all():
         raise ValueError(f"inputs that reach the layer {name!r} must be finite")
     points = _quantiles(inputs)
-    values = layer.edge_functions(points)  # (P, O, edges of an output)
+    values = layer.edge_functions(points).double()  # (P, O, edges of an output)
+    rounding = torch.finfo(points.dtype).eps * values.abs().amax(0)
+    values = torch.where(values.std(0) > rounding, values, values[:1])
     groups = layer.groups if isinstance(layer, KANConv) else 1
     seen = points.shape[1] // groups  # channels that an output sees
-    by_channel = values.double().unflatten(2, (seen, -1)).unflatten(1, (groups, -1))
+    by_channel = values.unflatten(2, (seen, -1)).unflatten(1, (groups, -1))
     for channel, x in enumerate(points.double().T):
         group, place = divmod(channel, seen)
         curves = by_channel[:, group, :, place]  # (P, O / groups, offsets)

@@ -81,7 +81,9 @@ class KANConv(BasisLayer):
         self.stride = self._each("stride", stride, least=1)
         self.dilation = self._each("dilation", dilation, least=1)
         self.groups = groups
-        if padding == "same" and set(self.stride) == {1}:
+        if padding == "same":
+            if set(self.stride) != {1}:
+                raise ValueError(f"{owner}: padding='same' must not have stride={stride!r}, but 1")
             reach = [d * (k - 1) for d, k in zip(self.dilation, kernel, strict=True)]
             self.padding = tuple((all_ // 2, all_ - all_ // 2) for all_ in reach)
         else:

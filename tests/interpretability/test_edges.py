@@ -242,6 +242,8 @@ def test_removed_edges_can_be_kept_away_while_others_learn():
     layer = edges.prune(kan_layer(), IMAGES.flatten(1), 0.5)
     gone = layer.weight == 0
     torch_prune.custom_from_mask(layer, "weight", ~gone)
+    with pytest.raises(TypeError, match="prune: layer="):
+        edges.prune(layer, IMAGES.flatten(1), 0.5)
     optimizer = torch.optim.Adam(layer.parameters())
     layer(IMAGES.flatten(1)).square().sum().backward()
     optimizer.step()

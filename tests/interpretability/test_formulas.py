@@ -158,6 +158,12 @@ def test_each_edge_of_a_network_has_a_formula():
     assert all(0 < edge.r2 <= 1 for edge in found)
 
 
+def test_an_input_that_never_varies_has_constants():
+    found = formulas(KANLinear(5, 4, init_noise=5.0), torch.full((30, 5), 0.3))
+    assert {(edge.r2, edge.spread) for edge in found} == {(1, 0)}
+    assert all(float(edge.expression) for edge in found)
+
+
 @pytest.mark.parametrize("kind", [SharedLinear, RationalLinear])
 def test_functions_that_edges_share_have_formulas(kind):
     layer = kind(3, 2, dtype=torch.float64)
