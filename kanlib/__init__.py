@@ -33,6 +33,7 @@ from kanlib.nn import (
 )
 
 if TYPE_CHECKING:
+    from kanlib.estimator import KANAutoencoder
     from kanlib.experiments import load
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Chebyshev",
     "Fourier",
     "GaussianRBF",
+    "KANAutoencoder",
     "KANConv1d",
     "KANConv2d",
     "KANConvTranspose2d",
@@ -69,9 +71,13 @@ except metadata.PackageNotFoundError:  # imported from a clone that is not insta
 
 
 def __getattr__(name: str) -> Any:
-    """``kanlib.load``, which needs more than torch, when it is asked for."""
+    """What needs more than torch, when it is asked for."""
     if name == "load":
         from kanlib.experiments import load
 
         return load
+    if name == "KANAutoencoder":
+        from kanlib.estimator import KANAutoencoder
+
+        return KANAutoencoder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

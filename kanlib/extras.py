@@ -1,8 +1,9 @@
-"""The packages above ``nn`` and ``models`` need more than torch; imported first, this says so."""
+"""What is above ``nn`` and ``models`` needs more than torch; imported first, this says so."""
 
 from importlib.util import find_spec
 
-if find_spec("pydantic") is None:
+if missing := [name for name in ("pydantic", "sklearn") if find_spec(name) is None]:
     raise ModuleNotFoundError(
-        "this part of kanlib needs more than torch: pip install '.[experiments]' in the clone"
+        f"this part of kanlib needs more than torch (there is no {' and no '.join(missing)}): "
+        "pip install '.[experiments]' in the clone"
     )

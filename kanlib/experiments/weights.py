@@ -3,10 +3,11 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as unpack
+from safetensors.torch import load as read_tensors
 from safetensors.torch import save
 
 from kanlib.experiments.record import Record, load_record
@@ -18,18 +19,19 @@ _ORIGIN = "kanlib"  # the entry of the file's metadata that says where the weigh
 _CURE = "train it again: kanlib.experiments.execute(run, images).save(results_dir)"
 
 
-def pack(model: Autoencoder, run: Run, shape: Shape) -> bytes:
+def pack(model: Autoencoder, run: Run, shape: Shape, **more: Any) -> bytes:
     """The content of a file that holds all that ``load`` needs.
 
     Args:
         model: trained.
         run: that it comes from.
         shape: (C, H, W) of its images.
+        more: what else to keep with it, as JSON has it.
     """
     own = {"memory_format": torch.contiguous_format}  # the format knows no weights that are shared
     tensors = {name: tensor.clone(**own) for name, tensor in model.state_dict().items()}
     # One entry: the format keeps several in an order that changes, and with it the file's hash.
-    return save(tensors, {_ORIGIN: json.dumps({"run": run.model_dump(), "shape": shape})})
+    return save(tensors, {_ORIGIN: json.dumps({"run": run.model_dump(), "shape": shape, **more})})
 
 
 def load(record: Record | str | Path) -> Autoencoder:
@@ -51,7 +53,7 @@ def load(record: Record | str | Path) -> Autoencoder:
         return _load_named(load_record(path))
     if path.suffix != ".safetensors":
         raise ValueError(f"record={str(path)!r} must end in .json or .safetensors")
-    return _unpack(path, path.read_bytes())
+    return unpack(path, path.read_bytes())[0]
 
 
 def _load_named(record: Record) -> Autoencoder:
@@ -62,25 +64,45 @@ def _load_named(record: Record) -> Autoencoder:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != record.weights.sha256:
         raise ValueError(f"{path} is not the file that {record.path} names; {_CURE}")
-    return _unpack(path, content)
+    return unpack(path, content)[0]
 
 
-def _unpack(path: Path, content: bytes) -> Autoencoder:
+def unpack(path: Path, content: bytes) -> tuple[Autoencoder, dict[str, Any]]:
+    """The model in a file that ``pack`` made, in eval mode, and all that is kept with it.
+
+    Args:
+        path: of the file, for messages.
+        content: of the file; it runs no code, and its sizes are checked before memory is taken.
+
+    Raises:
+        ValueError: the file is damaged, or of another kind.
+    """
     try:
-        tensors = unpack(content)
+        tensors = read_tensors(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         origin = json.loads(header["__metadata__"][_ORIGIN])
         run = Run(**origin["run"])
         channels, height, width = origin["shape"]
-        model = run.build_model((channels, height, width))
-        if run.refine:
-            refine_model(model, run.refine)
+        shape = (channels, height, width)
+        with torch.device("meta"):  # a file may claim any size: nothing is allocated
+            sizes = {name: value.shape for name, value in _build(run, shape).named_parameters()}
+        if wrong := [name for name, size in sizes.items() if tensors[name].shape != size]:
+            raise ValueError(f"{wrong[0]} must have the shape {tuple(sizes[wrong[0]])}")
+        model = _build(run, shape).to(tensors[next(iter(sizes))].dtype)
         # Files of before name no basis: their run does.
         named = {name: of for name, of in model.state_dict().items() if "_extra_state" in name}
         model.load_state_dict(named | tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} does not hold the weights of a run: {error}; {_CURE}") from error
-    return model.eval()
+    return model.eval(), origin
+
+
+def _build(run: Run, shape: Shape) -> Autoencoder:
+    """A model with the grids that it has after the training."""
+    model = run.build_model(shape)
+    if run.refine:
+        refine_model(model, run.refine)
+    return model
 
 
 def has_weights(record: Record) -> bool:

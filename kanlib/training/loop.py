@@ -72,14 +72,14 @@ def train(
     on_step: OnStep | None = None,
     compiled: bool = False,
     checkpoint: str | Path | None = None,
+    progress: bool = True,
 ) -> History:
     """Train ``model`` in place on ``images.train``, on the device on which both are.
 
     With ``config.validation`` a part of it is held out, and ``images.test`` is never read. The
     model is fitted first (``Autoencoder.fit``). PCA, which has nothing to train, then has a history
-    without epochs. The order of the batches depends on ``seed``
-    alone, so that on one machine the same call gives the same weights, bit for bit. A bar shows
-    the progress, unless the environment variable TQDM_DISABLE is set.
+    without epochs. The order of the batches depends on ``seed`` alone, so that on one machine the
+    same call gives the same weights, bit for bit.
 
     Args:
         model: with parameters on the device of ``images``.
@@ -92,6 +92,7 @@ def train(
         checkpoint: a file that gets the state after each epoch; delete it when you have the
             weights. Where it is there, the same call goes on from it, and ends with the same
             weights, bit for bit, and a ``StepLog`` with the same entries. None: no file.
+        progress: show a bar, unless the environment variable TQDM_DISABLE is set.
 
     Raises:
         TrainingDiverged: a loss, or the error after an epoch, is infinite or NaN; names the epoch.
@@ -115,7 +116,7 @@ def train(
     if not any(parameter.requires_grad for parameter in model.parameters()):
         fitted.peak_memory = _peak_memory(images.train.images.device)
         return fitted
-    training = _Training(model, images, config, seed, on_step, fitted)
+    training = _Training(model, images, config, seed, on_step, fitted, progress)
     with _reproducible(), compiler(compiled) as compile_:
         loss_of = compile_(reconstruction_loss)
         if checkpoint is None:
@@ -141,7 +142,10 @@ class _Training:
         seed: int,
         on_step: OnStep | None,
         history: History,
+        progress: bool,
     ) -> None:
+        # tqdm's bar for notebooks does not read the variable.
+        self.silent = not progress or bool(os.environ.get("TQDM_DISABLE"))
         self.model, self.images, self.config, self.on_step = model, images, config, on_step
         self.log = on_step if isinstance(on_step, StepLog) else None
         self.optimizer, self.schedule = _optimizer(model, config, config.learning_rate)
@@ -151,8 +155,7 @@ class _Training:
 
     def run(self, loss_of: Loss, checkpoint: Checkpoint | None = None) -> None:
         """All epochs that are left."""
-        silent = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's bar for notebooks does not read it
-        bar = tqdm(desc="training", unit="epoch", total=self.config.epochs, disable=silent)
+        bar = tqdm(desc="training", unit="epoch", total=self.config.epochs, disable=self.silent)
         bar.update(self.epochs)
         while self.epochs < self.config.epochs and not self._patience_is_over():
             try:
