@@ -24,6 +24,7 @@ from kanlib.files import write_together
 from kanlib.strict import Checked, explain
 from kanlib.training.loop import train
 
+__all__ = ["KANAutoencoder"]
 _DTYPES: Any = (np.float64, np.float32)  # all others become the first
 _ROWS = 1024  # that are encoded or decoded at a time
 _PATIENCE = 10
@@ -330,6 +331,17 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             function(values[part]).cpu().numpy() for part in gen_batches(values.shape[0], _ROWS)
         ]
         return np.concatenate(parts).astype(values.dtype)
+
+
+def holds_estimator(path: str | Path) -> bool:
+    """Whether a file is one that ``KANAutoencoder.save`` wrote, and not the weights of a run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it ends in .safetensors, and holds neither.
+    """
+    path = Path(path)
+    return path.suffix == ".safetensors" and "estimator" in unpack(path, path.read_bytes())[1]
 
 
 class _Kept(Checked):

@@ -201,35 +201,69 @@ def _tally_left_out(left_out: Counter[str], most: int = 8) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in named)
 
 
+def read_folder(folder: str | Path) -> tuple[NDArray[np.uint8], list[str], tuple[str, ...]]:
+    """All images in a folder and in those below it, whatever these are called.
+
+    Args:
+        folder: where they are. Hidden files, and those that Pillow does not read, are left out.
+
+    Returns:
+        Pixels (N, C, H, W), from 0 to 255; the files, relative to ``folder``, sorted; and notes on
+        what was left out or changed.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: there are no images, one is damaged, or they have different sizes.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder")
+    endings, listing, changes = _endings(), _Listing(), Counter[str]()
+    files = sorted(_walk(str(folder), frozenset(), endings, listing))
+    paths = [os.path.join(*file) for file in files]
+    if not paths:
+        raise ValueError(f"{folder} has no images that Pillow reads{contents(folder)}")
+    pixels = _read_images(paths, set(endings.values()), changes)
+    names = [shown(os.path.relpath(path, folder)) for path in paths]
+    return pixels, names, tuple(_notes(listing.left_out, changes))
+
+
+def _notes(left_out: Counter[str], changes: Counter[str]) -> list[str]:
+    notes = [f"left out: {_tally_left_out(left_out)}"] if left_out else []
+    return notes + [tally(n, "image was", "images were", what) for what, n in changes.items()]
+
+
 def _decode_folders(
     train: _Listing, test: _Listing, notes: list[str], formats: set[str]
 ) -> Decoded:
     changes: Counter[str] = Counter()
-    images: dict[str, list[NDArray[np.uint8]]] = {"train": [], "test": []}
-    first = train.paths[0]
-    expected = _read_image(first, formats, Counter())
-    for split, listing in (("train", train), ("test", test)):
-        for path in listing.paths:
-            image = _read_image(path, formats, changes)
-            images[split].append(image)
-            if image.shape[1:] != expected.shape[1:]:
-                raise ValueError(
-                    f"{path} has the size (H, W) = {image.shape[1:]}, but {first} has "
-                    f"{expected.shape[1:]}; all images must have the same size"
-                )
-    channels, size = _common_channels([*images["train"], *images["test"]], changes), expected.shape
+    pixels = _read_images([*train.paths, *test.paths], formats, changes)
+    parts = np.split(pixels, [len(train.paths)])
     arrays: dict[str, NDArray[Any]] = {}
-    for split, listing in (("train", train), ("test", test)):
-        shape = (channels, *size[1:])
-        pixels = [np.broadcast_to(image[:channels], shape) for image in images.pop(split)]
-        arrays[f"{split}_images"] = np.stack(pixels)
+    for split, listing, part in zip(("train", "test"), (train, test), parts, strict=True):
+        arrays[f"{split}_images"] = part
         counts = [len(paths) for paths in listing.classes.values()]
         arrays[f"{split}_labels"] = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-    notes = [*notes]
-    if left_out := train.left_out + test.left_out:
-        notes.append(f"left out: {_tally_left_out(left_out)}")
-    notes += [tally(count, "image was", "images were", what) for what, count in changes.items()]
+    notes = [*notes, *_notes(train.left_out + test.left_out, changes)]
     return Decoded(arrays, tuple(train.classes), tuple(notes))
+
+
+def _read_images(
+    paths: list[str], formats: set[str], changes: Counter[str]
+) -> NDArray[np.uint8]:
+    """Images of one size, (N, C, H, W); what is changed on the way is counted."""
+    images: list[NDArray[np.uint8]] = []
+    for path in paths:
+        images.append(_read_image(path, formats, changes))
+        size, expected = images[-1].shape[1:], images[0].shape[1:]
+        if size != expected:
+            raise ValueError(
+                f"{path} has the size (H, W) = {size}, but {paths[0]} has {expected}; all images "
+                "must have the same size"
+            )
+    channels = _common_channels(images, changes)
+    shape = (channels, *images[0].shape[1:])
+    return np.stack([np.broadcast_to(image[:channels], shape) for image in images])
 
 
 def _common_channels(images: list[NDArray[np.uint8]], changes: Counter[str]) -> int:

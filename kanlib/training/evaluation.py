@@ -34,16 +34,24 @@ def check_images(
             images of its shape and dtype; names the split.
     """
     for name in splits:
-        pixels = (images.train if name == "train" else images.test).images
-        if not torch.stack(pixels.aminmax()).isfinite().all():  # needs no memory of their size
-            raise ValueError(f"images.{name} has NaN or infinite values; there must be none")
-        try:
-            reconstruction_error(model, pixels[:1])
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"images.{name} of shape {tuple(pixels.shape)} and {pixels.dtype} must fit the "
-                f"model: {error}"
-            ) from error
+        split = images.train if name == "train" else images.test
+        check_pixels(model, split.images, f"images.{name}")
+
+
+def check_pixels(model: Autoencoder, pixels: Tensor, name: str) -> None:
+    """Refuse ``pixels`` (N, C, H, W), as ``check_images`` does; ``name`` is what they are called.
+
+    Raises:
+        ValueError: there are NaN or infinite values, or the model does not take and return them.
+    """
+    if not torch.stack(pixels.aminmax()).isfinite().all():  # needs no memory of their size
+        raise ValueError(f"{name} has NaN or infinite values; there must be none")
+    try:
+        reconstruction_error(model, pixels[:1])
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} of shape {tuple(pixels.shape)} and {pixels.dtype} must fit the model: {error}"
+        ) from error
 
 
 def reconstruction_loss(model: Autoencoder, x: Tensor) -> Tensor:
