@@ -72,7 +72,7 @@ NOTEBOOKS = {
     "The paper": ["00"],
     "Understand": ["01", "02"],
     "Check the paper": ["05", "06"],
-    "Go further": ["07", "08", "09", "10", "11"],
+    "Go further": ["07", "08", "09", "10", "11", "12"],
     "Appendix": ["03", "04"],
 }
 # Sections of the page of all results, by what the names of experiments start with.
@@ -235,7 +235,8 @@ def api(package: str) -> str:
 
 def at_top() -> dict[str, str]:
     """What ``kanlib`` itself offers: name -> the package that describes it."""
-    packages = [kanlib.nn, kanlib.models, importlib.import_module("kanlib.experiments")]
+    packages = [kanlib.nn, kanlib.models]
+    packages += map(importlib.import_module, ("kanlib.experiments", "kanlib.estimator"))
     return {
         name: next(p.__name__ for p in packages if name in p.__all__) for name in kanlib.__all__
     }

@@ -1,6 +1,7 @@
 """``python -m kanlib train | evaluate | encode``: runs and codes from the command line."""
 
 import argparse
+import inspect
 import json
 import re
 import sys
@@ -8,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import kanlib.extras  # noqa: F401, I001
 import numpy as np
 import pandas as pd
 import torch
 
 import kanlib
+import kanlib.extras
 from kanlib.data import load_images, read_folder
 from kanlib.estimator import KANAutoencoder, holds_estimator
 from kanlib.experiments import Run, execute, load_record, splits_of
@@ -90,8 +91,13 @@ def encode(*, source: str, codes: str, weights: str, device: str) -> None:
     """
     if holds_estimator(weights):
         estimator = KANAutoencoder.load(weights, device)
+        named = hasattr(estimator, "feature_names_in_")
+        if named and not Path(source).is_file():
+            raise ValueError(
+                f"source={source!r} must be a CSV file; {weights} was fitted to columns with names"
+            )
         rows = _table(source, estimator) if Path(source).is_file() else _flat(source)
-        made = pd.DataFrame(estimator.transform(rows), rows.index)
+        made = pd.DataFrame(estimator.transform(rows if named else rows.to_numpy()), rows.index)
     else:
         pixels, files = _images(source)
         model, tensor = kanlib.load(weights).to(device), torch.from_numpy(pixels).to(device)
@@ -111,7 +117,7 @@ def _table(path: str, estimator: KANAutoencoder) -> pd.DataFrame:
         raise ValueError(f"{path} has no column {missing[0]!r}; must have {', '.join(names)}")
     if others := [str(name) for name in table if name not in names]:
         print(f"not used of {path}: {', '.join(others)}", file=sys.stderr)
-    return table[names]
+    return table.loc[:, names]
 
 
 def _images(folder: str) -> tuple[Any, pd.Index]:
@@ -147,7 +153,9 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     training = command(train, "train", "train a model, measure it, and write its record")
-    meanings = {name: " ".join(text.split()) for name, text in _MEANING.findall(Run.__doc__ or "")}
+    meanings = {
+        name: " ".join(text.split()) for name, text in _MEANING.findall(inspect.getdoc(Run) or "")
+    }
     for name, field in Run.model_fields.items():
         kept_as_text = isinstance(field.default, str)
         training.add_argument(

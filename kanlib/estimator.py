@@ -87,7 +87,7 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         >>> from sklearn.datasets import load_wine
         >>> from kanlib import KANAutoencoder
         >>> table, _ = load_wine(return_X_y=True, as_frame=True)
-        >>> encoder = KANAutoencoder(n_components=3, max_epochs=20, random_state=0, device="cpu")
+        >>> encoder = KANAutoencoder(n_components=3, max_epochs=5, random_state=0, device="cpu")
         >>> codes = encoder.fit_transform(table)
         >>> codes.shape, encoder.inverse_transform(codes).shape
         ((178, 3), (178, 13))

@@ -129,7 +129,8 @@ def test_a_grid_search_in_a_pipeline_finds_a_model():
         "kanautoencoder__model": ["pca", "mlp"],
         "kanautoencoder__n_components": [1, 2],
     }
-    found = GridSearchCV(pipeline, grid, cv=2).fit(ROWS)
+    found: Any = GridSearchCV(pipeline, grid, cv=2)
+    found.fit(ROWS)
     assert found.best_params_ == {
         "kanautoencoder__model": "pca",
         "kanautoencoder__n_components": 2,
@@ -227,7 +228,8 @@ def test_a_file_gives_the_estimator_back(scaling: Any, dtype: type, tmp_path: Pa
     assert loaded.get_params() == encoder.get_params() | {"device": None}
     assert list(loaded.feature_names_in_) == list(TABLE)
     assert loaded.score(table) == encoder.score(table)
-    assert same(clone(loaded).fit(table), encoder, table)  # it knows its seed
+    again: Any = clone(loaded)
+    assert same(again.fit(table), encoder, table)  # it knows its seed
 
 
 def test_the_bare_model_is_in_the_file(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,8 @@ from kanlib.__main__ import main
 from kanlib.data import load_images
 from kanlib.experiments import Run, load_record
 
-WINE: pd.DataFrame = load_wine(as_frame=True)["data"]
+_LOADED: Any = load_wine(as_frame=True)
+WINE: pd.DataFrame = _LOADED.data
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +182,7 @@ def test_encode_refuses_what_the_model_does_not_take(
     table, codes = tmp_path / "wine.csv", tmp_path / "codes.csv"
     WINE.drop(columns="hue").to_csv(table, index=False)
     assert "no column 'hue'" in refused(capsys, "encode", table, codes, "--weights", wine)
-    assert "64 features" in refused(capsys, "encode", images, codes, "--weights", wine)
+    assert "must be a CSV file" in refused(capsys, "encode", images, codes, "--weights", wine)
     assert "not a folder" in refused(capsys, "encode", table, codes, "--weights", record)
     (tmp_path / "none").mkdir()
     empty = refused(capsys, "encode", tmp_path / "none", codes, "--weights", record)

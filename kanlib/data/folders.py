@@ -248,9 +248,7 @@ def _decode_folders(
     return Decoded(arrays, tuple(train.classes), tuple(notes))
 
 
-def _read_images(
-    paths: list[str], formats: set[str], changes: Counter[str]
-) -> NDArray[np.uint8]:
+def _read_images(paths: list[str], formats: set[str], changes: Counter[str]) -> NDArray[np.uint8]:
     """Images of one size, (N, C, H, W); what is changed on the way is counted."""
     images: list[NDArray[np.uint8]] = []
     for path in paths:
