@@ -28,7 +28,8 @@ _KAN: list[Callable[[Any], Any]] = [
 
 def idea() -> Figure:
     """A dense layer beside a KAN layer, and AE-KAN beside pure KAN. Nothing in it is measured."""
-    with mpl.rc_context(STYLE | NO_GRID | {"text.parse_math": True}):
+    math: dict[Any, Any] = {"text.parse_math": True}
+    with mpl.rc_context(STYLE | NO_GRID | math):
         figure, [panels] = grid(1, 4, (11, 3.6))
         _draw_layer(panels[0], _DENSE, "Dense layer", "a number on every edge", "w x")
         _draw_layer(panels[1], _KAN, "KAN layer", "a curve on every edge", "φ(x)")
