@@ -6,7 +6,6 @@ record yet.
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from kanlib.experiments.weights import pack
 from kanlib.files import try_to_write
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.models.pca import PCA
+from kanlib.models.registry import MODELS
 from kanlib.nn.grids import refine_model
 from kanlib.training.config import TrainingConfig
 from kanlib.training.diagnostics import EVERY
@@ -50,9 +50,6 @@ def check_run(run: Run, images: Images, results_dir: str | Path | None = None) -
             or there is a folder of that name.
         ValueError: ``images`` are another data set than the run's, do not fit the model, or cannot
             be measured; or a metric, a picture or the file of weights cannot be made.
-
-    Warns:
-        UserWarning: PCA has settings of the training, which change nothing.
     """
     seen = splits_of(run, images)
     if (fewest := min(len(seen.train), len(seen.test))) < NEIGHBOURS:
@@ -64,7 +61,6 @@ def check_run(run: Run, images: Images, results_dir: str | Path | None = None) -
         model = run.build_model(images.shape).to(images.train.images.device)
         check_images(model, seen)
         _check_code(run, model, seen)
-        _say_what_is_without_effect(run, model)
         if run.refine:
             refine_model(model, run.refine)
         sizes = max(_FEW, run.bottleneck)  # PCA needs as many
@@ -119,17 +115,16 @@ def _check_code(run: Run, model: Autoencoder, images: Images) -> None:
         )
 
 
-def _say_what_is_without_effect(run: Run, model: Autoencoder) -> None:
-    """PCA is fitted. Settings of a training are part of its name, and of nothing else."""
+def without_effect(run: Run) -> list[str]:
+    """Settings of the training of a model that is fitted: they change the name of its record alone.
+
+    Returns:
+        "epochs=500" and the like.
+    """
+    if MODELS[run.model].build is not PCA:
+        return []
     of_training = TrainingConfig.model_fields.keys() - {"validation"}
-    idle = {name: value for name, value in run.changes().items() if name in of_training}
-    if isinstance(model, PCA) and idle:
-        settings = ", ".join(f"{name}={value!r}" for name, value in idle.items())
-        warnings.warn(
-            f"model={run.model!r} is fitted, not trained: {settings} has no effect but on the name "
-            "of its record",
-            stacklevel=3,
-        )
+    return [f"{name}={value!r}" for name, value in run.changes().items() if name in of_training]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -148,6 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 # Runs that differ by their seed alone can be made, or not, together.
                 for run in {run.model_copy(update={"seed": 0}): run for run in lacking}.values():
                     check_run(run, images, asked.results)
+                idle = sorted({setting for run in lacking for setting in without_effect(run)})
+                if idle:
+                    print(f"{', '.join(idle)}: no effect on PCA, which is fitted", file=sys.stderr)
             print(f"{plan.title}: {len(lacking)} of {len(plan.runs())} runs are to be made")
     except (MemoryError, ModuleNotFoundError, OSError, ValueError) as error:
         print(error, file=sys.stderr)

@@ -187,15 +187,6 @@ def test_a_full_disk_is_found_before(few_digits: Images, tmp_path: Path, monkeyp
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_settings_that_pca_does_not_have_are_said(few_digits: Images):
-    run = Run(model="pca", bottleneck=3, epochs=500, decay=0.9, validation=0.5)
-    with pytest.warns(
-        UserWarning, match="model='pca' is fitted.*epochs=500, decay=0.9 has"
-    ) as said:
-        check_run(run, few_digits)
-    assert "validation" not in str(said[0].message)
-
-
 @pytest.mark.parametrize("flag", ["fast_cpu", "compiled"])
 @pytest.mark.parametrize("value", ["false", "", 1, None])
 def test_a_word_is_no_flag(few_digits: Images, flag: str, value: Any):
@@ -224,3 +215,13 @@ def test_the_runs_of_an_experiment_are_checked(tmp_path, monkeypatch, capsys, si
     output = capsys.readouterr()
     assert output.out.startswith("digits: 1437 training and 360 test images of 64 values")
     assert printed in output.out + output.err
+
+
+def test_settings_that_pca_does_not_have_are_said_once(tmp_path, monkeypatch, capsys):
+    common = "common: {epochs: 500, decay: 0.9, validation: 0.5}\ngrid:"
+    (tmp_path / "mine.yaml").write_text(EXPERIMENT.format(3).replace("grid:", common))
+    monkeypatch.setattr(
+        sys, "argv", ["check", str(tmp_path / "mine.yaml"), "--results", str(tmp_path)]
+    )
+    assert check.main() == 0
+    assert capsys.readouterr().err == "decay=0.9, epochs=500: no effect on PCA, which is fitted\n"
