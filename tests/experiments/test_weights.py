@@ -45,7 +45,8 @@ def short(run: Run) -> str:
 
 @pytest.mark.parametrize("run", RUNS, ids=short)
 def test_a_model_comes_back_bit_for_bit(run, few_digits: Images, tmp_path: Path):
-    run = Run(**run.model_dump() | {"epochs": 2})
+    if run.model != "pca":  # it is fitted
+        run = Run(**run.model_dump() | {"epochs": 2})
     result = execute(run, few_digits).save(tmp_path)
     state = torch.get_rng_state()
     model = load(result.record)
