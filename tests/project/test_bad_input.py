@@ -79,8 +79,8 @@ def test_every_parameter_of_the_training_notebook_is_tried():
     [(path, parameter) for path in OTHERS for parameter in default_parameters(path)],
 )
 def test_a_parameter_of_another_type_stops_a_notebook(path, parameter):
-    with pytest.raises(TypeError, match=f"{parameter}=5"):
-        run_cells(path, {parameter: 5})
+    with pytest.raises(TypeError, match=f"{parameter}=5.5"):
+        run_cells(path, {parameter: 5.5})
 
 
 @pytest.mark.parametrize(

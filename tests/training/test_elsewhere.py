@@ -5,7 +5,7 @@ import sys
 
 ELSEWHERE = """
 import os, signal, sys
-import pandas, psutil, pydantic, sklearn.datasets, sklearn.neighbors, torch  # these know the system
+import pandas, platformdirs, psutil, pydantic, sklearn.datasets, sklearn.neighbors, torch  # they know it
 
 for name in ("resource", "fcntl", "pwd", "grp", "termios"):
     sys.modules[name] = None
