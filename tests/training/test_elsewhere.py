@@ -5,7 +5,7 @@ import sys
 
 ELSEWHERE = """
 import os, signal, sys
-import pandas, platformdirs, psutil, pydantic, sklearn.datasets, sklearn.neighbors, torch  # they know it
+import pandas, platformdirs, psutil, pydantic, sklearn.datasets, sklearn.neighbors, torch
 
 for name in ("resource", "fcntl", "pwd", "grp", "termios"):
     sys.modules[name] = None
