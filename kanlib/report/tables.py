@@ -94,7 +94,7 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
     shown = for_readers(table).map(_on_one_line)
     shown.index = shown.index.map(_on_one_line)
     style: Any = shown.style  # its type hides the writer
-    markdown = shown.astype(object).where(shown.notna(), None).map(_marked_up)
+    markdown = shown.map(_marked_up).astype(object).where(shown.notna(), None)
     markdown.columns = pd.Index(map(_marked_up, markdown), name=markdown.columns.name)
     markdown.index = markdown.index.map(_marked_up)
     texts = {
