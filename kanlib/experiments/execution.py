@@ -93,15 +93,11 @@ def execute(
         The record, arrays and trained model; nothing but the checkpoint is written.
 
     Raises:
-        OSError, ValueError: the run cannot be made; see ``check_run``.
-        OSError: there is no folder for the checkpoint, and it could not be made.
-        ValueError: the checkpoint is damaged, or of another training.
+        OSError, ValueError: the run or its checkpoint is refused; see ``check_run`` and ``train``.
         TrainingDiverged: a loss became infinite or NaN.
     """
     check_flags(fast_cpu=fast_cpu, compiled=compiled)
-    every = plain(log_every)
-    if type(every) is not int or every < 1:
-        raise ValueError(f"log_every={log_every!r} must be an integer >= 1")
+    every = _checked_every(log_every)
     check_run(run, images, results_dir)
     start = time.perf_counter()
     device = images.train.images.device
@@ -122,14 +118,17 @@ def execute(
         seen = splits_of(run, images)
         evaluation = measure(run, model, seen)
     arrays = arrays_of(model, seen) | steps.arrays() | {"coverage_before": before}
+    seconds = time.perf_counter() - start
+    made_by = made_by.model_copy(update={"products": products, "passes": passes})
     record = record_of(
-        run,
-        images,
-        evaluation,
-        history,
-        seconds=time.perf_counter() - start,
-        log_every=every,
-        made_by=made_by.model_copy(update={"products": products, "passes": passes}),
+        run, images, evaluation, history, seconds=seconds, log_every=every, made_by=made_by
     )
     weights = pack(model, run, images.shape)
     return Result(record, arrays, model, weights, None if checkpoint is None else Path(checkpoint))
+
+
+def _checked_every(log_every: object) -> int:
+    every = plain(log_every)
+    if type(every) is not int or every < 1:
+        raise ValueError(f"log_every={log_every!r} must be an integer >= 1")
+    return every

@@ -11,7 +11,8 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from kanlib.models.autoencoder import Autoencoder, Shape
 from kanlib.models.registry import MODELS, build_model, check_options
-from kanlib.nn.bases import BaseName, Basis
+from kanlib.nn.base_functions import BaseName
+from kanlib.nn.bases import Basis
 from kanlib.nn.grids import GRID_EPS, GridUpdate, Refinement
 from kanlib.nn.own_grids import takes_grid
 from kanlib.nn.rational import FAMILIES, Rational

@@ -7,55 +7,16 @@ the members of ``Basis``, and one line in ``BASES``.
 
 import math
 import operator
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from kanlib.nn import splines
+from kanlib.nn.base_functions import BASE_FUNCTIONS
 
-BaseName = Literal["silu", "identity", "zero"]
-
-
-class BaseFunction(NamedTuple):
-    """A function of x, and how to differentiate it.
-
-    Attributes:
-        value: x -> its values.
-        gradient: (grad_output, x) -> grad_x.
-        slope: (x, n) -> its n-th derivative, n >= 1.
-    """
-
-    value: Callable[[Tensor], Tensor]
-    gradient: Callable[..., Tensor]
-    slope: Callable[[Tensor, int], Tensor]
-
-
-def _silu_slope(x: Tensor, order: int) -> Tensor:
-    """X s^(n) + n s^(n-1), with the sigmoid s(x). Its derivatives are polynomials in s."""
-    s = torch.sigmoid(x)
-    lower, polynomial = [0], [0, 1]  # the coefficients of 1, s, s^2 ..
-    for _ in range(order):  # d/dx s^m = m s^m - m s^(m+1)
-        rising = [m * c for m, c in enumerate(polynomial)]
-        lower = polynomial
-        polynomial = [a - b for a, b in zip([*rising, 0], [0, *rising], strict=True)]
-    return x * _horner(polynomial, s) + order * _horner(lower, s)
-
-
-BASE_FUNCTIONS: dict[str, BaseFunction] = {  # by ``BaseName``
-    "silu": BaseFunction(torch.nn.functional.silu, torch.ops.aten.silu_backward, _silu_slope),
-    "identity": BaseFunction(
-        lambda x: x, lambda grad, x: grad, lambda x, order: torch.full_like(x, order == 1)
-    ),
-    "zero": BaseFunction(
-        torch.zeros_like,
-        lambda grad, x: torch.zeros_like(grad),
-        lambda x, order: torch.zeros_like(x),
-    ),
-}
 # Of points. Not every device has float64.
 _EXACT: Any = {"dtype": torch.float64, "device": "cpu"}
 # The height of the Mexican hat, which gives it unit norm.
@@ -459,14 +420,6 @@ def check_functions(
         raise ValueError(f"{owner}: base={base!r} must be one of {sorted(BASE_FUNCTIONS)}")
     if dtype is not None and not dtype.is_floating_point:
         raise ValueError(f"{owner}: dtype={dtype} must be floating point, such as torch.float32")
-
-
-def _horner(coefficients: list[int], x: Tensor) -> Tensor:
-    """The polynomial with the coefficients of 1, x, x^2 .. at x."""
-    total = torch.zeros_like(x)
-    for coefficient in reversed(coefficients):
-        total = total * x + coefficient
-    return total
 
 
 def _up_to(degree: int, x: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kanlib.nn.bases import BASE_FUNCTIONS, Basis
+from kanlib.nn.base_functions import BASE_FUNCTIONS
+from kanlib.nn.bases import Basis
 
 # So many values of a basis are computed at a time: they fit into a core's cache.
 _SCRATCH = 2**17

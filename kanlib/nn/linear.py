@@ -19,8 +19,8 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
+from kanlib.nn.base_functions import BASE_FUNCTIONS
 from kanlib.nn.bases import (
-    BASE_FUNCTIONS,
     Basis,
     BSpline,
     as_sizes,

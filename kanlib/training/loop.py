@@ -101,15 +101,7 @@ def train(
             ``config`` moves grids that the model does not have; or ``config.validation`` leaves
             nothing to train on; or ``checkpoint`` is damaged, or of another training.
     """
-    if config.validation is None:
-        check_images(model, images)
-    else:  # the test split is not read
-        check_images(model, images, ["train"])
-        images = hold_out(images, config.validation, seed)
-    for name in OF_GRIDS:
-        how = getattr(config, name)
-        if how and not any(isinstance(layer, Layer) for layer in model.modules()):
-            raise ValueError(f"{name}={how!r} must be None for a model without a KAN layer")
+    images = _checked(model, images, config, seed)
     start = time.perf_counter()
     model.fit(images.train.images)
     fitted = History(seconds=time.perf_counter() - start)
@@ -129,6 +121,20 @@ def train(
             with kept.explained():
                 training.run(loss_of, kept)
     return training.history
+
+
+def _checked(model: Autoencoder, images: Images, config: TrainingConfig, seed: int) -> Images:
+    """The images to train and watch, once they and the model are known to fit the settings."""
+    if config.validation is None:
+        check_images(model, images)
+    else:  # the test split is not read
+        check_images(model, images, ["train"])
+        images = hold_out(images, config.validation, seed)
+    for name in OF_GRIDS:
+        how = getattr(config, name)
+        if how and not any(isinstance(layer, Layer) for layer in model.modules()):
+            raise ValueError(f"{name}={how!r} must be None for a model without a KAN layer")
+    return images
 
 
 class _Training:

@@ -22,7 +22,7 @@ from kanlib.nn import (
     RationalLinear,
     SharedLinear,
 )
-from kanlib.nn.bases import BASE_FUNCTIONS
+from kanlib.nn.base_functions import BASE_FUNCTIONS
 
 EXAMPLES = [
     *(family() for family in BASES.values()),

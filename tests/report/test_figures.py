@@ -97,10 +97,9 @@ def test_a_hundred_classes_have_room(tmp_path):
     figure = figures.confusion_difference(np.eye(100), np.zeros((100, 100)), classes)
     axes: Any = figure.axes[0]
     figures.save(figure, tmp_path, "confusion")
-    renderer: Any = figure.canvas.get_renderer()  # pyright: ignore
     for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
         assert [label.get_text() for label in labels] == classes
-        boxes = [label.get_window_extent(renderer) for label in labels]
+        boxes = [label.get_window_extent() for label in labels]
         assert not any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
     many = np.zeros((100, 1, 4, 4))
     figure = figures.reconstructions(many, {"a": many}, caption="As it is.")

@@ -40,13 +40,7 @@ def reconstructions(
     Raises:
         ValueError: images of another shape.
     """
-    for name, images in {"originals": originals, **rows}.items():
-        drawable = images.ndim == 4 and (images.shape[1] in (1, 3) or images.shape[2] == 1)
-        if images.shape != originals.shape or not drawable:
-            raise ValueError(
-                f"{name}: images of shape {images.shape} must be (N, C, H, W), C = 1 or 3, as the "
-                f"originals, {originals.shape}"
-            )
+    _check_drawable(originals, rows)
     if len(originals) > _COLUMNS:
         caption = f"The first {_COLUMNS} of {len(originals)} images. {caption}".strip()
     named = {
@@ -78,6 +72,16 @@ def reconstructions(
         headline(figure, title)
         figure.supxlabel(caption, fontsize=8, color="0.3")
     return figure
+
+
+def _check_drawable(originals: Array, rows: Mapping[str, Array]) -> None:
+    for name, images in {"originals": originals, **rows}.items():
+        drawable = images.ndim == 4 and (images.shape[1] in (1, 3) or images.shape[2] == 1)
+        if images.shape != originals.shape or not drawable:
+            raise ValueError(
+                f"{name}: images of shape {images.shape} must be (N, C, H, W), C = 1 or 3, as the "
+                f"originals, {originals.shape}"
+            )
 
 
 def _write_beside(axes: Axes, text: str) -> None:
