@@ -1,7 +1,7 @@
-"""Data sets by name: images, and windows of time series, as tensors.
+"""Data sets by name: images, windows of time series, and texts, as tensors.
 
-A window of T values in C channels is an image of height 1, (C, 1, T). Models and metrics treat both
-in the same way.
+A window of T values in C channels is an image of height 1, (C, 1, T); a document of V words is one,
+too, (1, 1, V). Models and metrics treat all in the same way.
 
 A new data set is one function and one line in ``DATASETS``. What is decoded from files is kept in
 the cache, under a key made of the names, sizes and times of these files.
@@ -25,12 +25,13 @@ from kanlib.data.cache import array_hash, read_cached, write_cached
 from kanlib.data.folders import find_folder
 from kanlib.data.series import UCR, find_windows
 from kanlib.data.sources import Arrays, Decoded, Made, Source, Torchvision, digits, shown, tally
+from kanlib.data.text import VOCABULARY, Newsgroups, find_text
 
 _TEN_DIGITS = tuple("0123456789")
 # The data sets by name. A function of no arguments returns the arrays and the names of the classes:
 # {"train_images": .., "train_labels": .., "test_images": .., "test_labels": ..}, ("cat", "dog").
 # Images are (N, C, H, W), uint8 from 0 to 255 or float32 from -1 to 1; labels are (N,) int64.
-DATASETS: dict[str, Callable[[], Made] | Torchvision | UCR] = {
+DATASETS: dict[str, Callable[[], Made] | Torchvision | UCR | Newsgroups] = {
     "digits": digits,
     "mnist": Torchvision("MNIST", "MNIST/raw/*-ubyte", (60_000, 10_000), _TEN_DIGITS),
     "fashion-mnist": Torchvision("FashionMNIST", "FashionMNIST/raw/*-ubyte", (60_000, 10_000)),
@@ -48,6 +49,7 @@ DATASETS: dict[str, Callable[[], Made] | Torchvision | UCR] = {
     ),
     "GunPoint": UCR((50, 150)),
     "ItalyPowerDemand": UCR((67, 1_029)),
+    "20newsgroups": Newsgroups((11_314, 7_532)),
 }
 _ROUNDING = 1e-5  # values may exceed [-1, 1] by so much
 _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -184,26 +186,33 @@ class Images:
 
 
 def load_images(
-    name: str = "digits", root: str | Path | None = None, cache: str | Path | None = None
+    name: str = "digits",
+    root: str | Path | None = None,
+    cache: str | Path | None = None,
+    vocabulary: int | None = None,
 ) -> Images:
     """Find a data set, decode it (once) and check it.
 
-    A name is looked for as ``<root>/<name>/{train,test}.csv`` (windows), as image folders
-    ``<root>/<name>/{train,test}/<class>/``, and then where its entry in ``DATASETS`` says. An entry
-    that is a function is called at once. If a folder holds both, its image folders are taken.
+    A name is looked for as ``<root>/<name>/{train,test}.csv`` (texts if they have a column
+    ``text``, else windows), as image folders ``<root>/<name>/{train,test}/<class>/``, and then
+    where its entry in ``DATASETS`` says. An entry that is a function is called at once. If a folder
+    holds both, its image folders are taken.
 
     Args:
         name: a key of ``DATASETS``, such as "digits", "mnist", "fashion-mnist", "cifar10", "svhn",
-            "svhn-test10k", "GunPoint" or "ItalyPowerDemand"; or the name of a folder in ``root``.
-            With "folder", ``root`` itself holds train/<class>/ and test/<class>/. With "series",
-            ``root`` itself holds train.csv and test.csv: a window a row, with a column ``label``
-            and its values in the order of time in the others.
+            "svhn-test10k", "GunPoint", "ItalyPowerDemand" or "20newsgroups"; or the name of a
+            folder in ``root``. With "folder", ``root`` itself holds train/<class>/ and
+            test/<class>/. With "series", it holds train.csv and test.csv: a window a row, with a
+            column ``label`` and its values in the order of time in the others. With "text", it
+            holds them with the columns ``label`` and ``text``, or as .csv.gz.
         root: where the data are. None: the environment variable ``KANLIB_DATA``.
         cache: where downloads and decoded arrays are kept. None: the user's cache folder.
+        vocabulary: most words that texts are described by, >= 1; None: 2,000.
 
     Returns:
         All images as float32 in [-1, 1]: (x - 0.5) / 0.5 for pixels x in [0, 1]. Windows are scaled
-        by the affine map that takes the training values to [-1, 1].
+        by the affine map that takes the training values to [-1, 1]. Texts are rows of TF-IDF
+        weights from 0 to 1, as ``kanlib.data.text.to_rows`` makes them.
 
     Raises:
         FileNotFoundError: the data set was not found and could not be downloaded. The message
@@ -211,15 +220,18 @@ def load_images(
         MemoryError: the data would not fit into the memory that is free; they are not read.
         ModuleNotFoundError: aeon is not installed.
         ValueError: the data are corrupt, incomplete or of mixed shapes. The message says where.
+            Or ``vocabulary`` is below 1, or the data are no texts.
 
     Warns:
         UserWarning: once, with the ``notes`` of the images.
     """
     if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"dataset={name!r} must be the name of a data set, not a path; see root")
+    if vocabulary is not None and vocabulary < 1:
+        raise ValueError(f"vocabulary={vocabulary} must be >= 1")
     root = root or os.environ.get("KANLIB_DATA")
     cache = Path(cache or _user_cache())
-    source = _find(name, Path(root) if root else None, cache)
+    source = _find(name, Path(root) if root else None, cache, vocabulary)
     if source.memory > (free := psutil.virtual_memory().available):
         raise MemoryError(
             f"dataset={name!r} in {source.where} takes about {source.memory / 2**30:.1f} GiB of "
@@ -257,9 +269,17 @@ def _user_cache() -> Path:
     return Path(platformdirs.user_cache_dir("kanlib"))
 
 
-def _find(name: str, root: Path | None, cache: Path) -> Source:
+def _find(name: str, root: Path | None, cache: Path, vocabulary: int | None) -> Source:
     """The first place that holds the data set."""
     entry = DATASETS.get(name)
+    looked: list[str] = []
+    words = VOCABULARY if vocabulary is None else vocabulary
+    counts = entry.counts if isinstance(entry, Newsgroups) else None
+    source = None if callable(entry) else find_text(name, root, words, counts)
+    if source is None and isinstance(entry, Newsgroups):
+        source = entry.find(cache / "downloads" / name, words, looked)
+    elif source is None and vocabulary is not None:
+        raise ValueError(f"vocabulary={vocabulary} is for texts; dataset={name!r} holds none")
     if callable(entry):
         if root and (root / name / "train").is_dir():
             raise ValueError(
@@ -267,8 +287,7 @@ def _find(name: str, root: Path | None, cache: Path) -> Source:
                 "name, too; rename the folder"
             )
         return Source(f"DATASETS[{name!r}]", entry)
-    looked: list[str] = []
-    source = find_windows(name, root)
+    source = source or find_windows(name, root)
     if source is None and isinstance(entry, UCR):
         source = entry.find(name)
     source = source or find_folder(name, root, looked)

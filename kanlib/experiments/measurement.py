@@ -45,7 +45,7 @@ def measure(
         run: that the model comes from.
         model: trained.
         seen: the splits of the run, on the device of the model.
-        metrics: names of ``kanlib.training.METRICS``; None: all.
+        metrics: their names; None: all (see ``kanlib.training.evaluate``).
     """
     found = evaluate(model, seen, metrics)
     return {metric_name(run, name): value for name, value in found.items()}

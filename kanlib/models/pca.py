@@ -1,4 +1,4 @@
-"""PCA behind the interface of the autoencoders."""
+"""PCA and LSA behind the interface of the autoencoders."""
 
 import math
 
@@ -48,3 +48,31 @@ class PCA(Autoencoder):
     def decode(self, codes: Tensor) -> Tensor:
         """(N, bottleneck) -> (N, C, H, W)."""
         return (codes @ self.components + self.mean).unflatten(1, self.shape)
+
+
+class LSA(PCA):
+    """Latent semantic analysis: a truncated SVD, which is PCA without the mean; for texts.
+
+    Args and errors are those of ``PCA``.
+    """
+
+    def __init__(self, shape: Shape, bottleneck: int) -> None:
+        super().__init__(shape, bottleneck)
+        del self.mean
+        self.register_buffer("mean", torch.zeros(()), persistent=False)  # so it does not count
+
+    def fit(self, images: Tensor) -> None:
+        """Fit to training images (N, C, H, W), N >= bottleneck, by scikit-learn's solver.
+
+        It draws random directions with a fixed seed, so the result is always the same.
+
+        Raises:
+            ValueError: too few images.
+        """
+        from sklearn.decomposition import TruncatedSVD
+
+        bottleneck = len(self.components)
+        if len(images) < bottleneck:
+            raise ValueError(f"images: {len(images)} must be >= bottleneck={bottleneck}")
+        fitted = TruncatedSVD(bottleneck, random_state=0).fit(images.flatten(1).cpu().numpy())
+        self.components.copy_(torch.from_numpy(fitted.components_))

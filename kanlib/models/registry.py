@@ -9,7 +9,7 @@ import torch
 from kanlib.models import dense
 from kanlib.models.autoencoder import Autoencoder, Shape, count_parameters, match_parameters
 from kanlib.models.conv import cnn_dense, conv, kan_conv, kan_shared_conv
-from kanlib.models.pca import PCA
+from kanlib.models.pca import LSA, PCA
 from kanlib.models.wrappers import LinearPath, with_centre, with_output
 from kanlib.nn.rational import Rational
 
@@ -94,6 +94,7 @@ MODELS: dict[str, ModelSpec] = {
     ),
     "linear": ModelSpec("linear", dense.linear, frozenset({"output", "centred"}), "#999933", "+"),
     "pca": ModelSpec("PCA", PCA, colour="black", marker="x"),
+    "lsa": ModelSpec("LSA", LSA, colour="#666666", marker="X"),
 }
 
 

@@ -15,11 +15,15 @@ WORDS = {
     "dataset": "data",
     "label": "model",
     "test_mse": "test error",
+    "test_relative_error": "error relative to zeros",
+    "test_cosine": "cosine to the original",
     "test_mse_min": "least test error",
     "test_mse_max": "largest test error",
     "knn_accuracy": "3-NN accuracy",
     "knn_f1": "3-NN F1",
     "knn_error": "3-NN error",
+    "knn_cosine_accuracy": "5-NN accuracy by angle",
+    "knn_cosine_f1": "5-NN F1 by angle",
     "leaky_knn_code_accuracy": "leaky 3-NN accuracy, code",
     "leaky_knn_code_f1": "leaky 3-NN F1, code",
     "leaky_knn_reconstruction_accuracy": "leaky 3-NN accuracy, images",
@@ -67,6 +71,7 @@ DATASETS = {
     "cifar10": "CIFAR-10",
     "svhn": "SVHN",
     "svhn-test10k": "10,000 digits of SVHN",
+    "20newsgroups": "20 newsgroups",
 }
 
 

@@ -84,6 +84,7 @@ def reconstruction_error(model: Autoencoder, images: Tensor) -> float:
 
 
 NEIGHBOURS = 3  # as in the paper
+_BY_ANGLE = 5  # as is usual for texts
 
 
 @dataclass(frozen=True)
@@ -134,11 +135,48 @@ def test_mse(outputs: Outputs) -> float:
     return reconstruction_error(outputs.model, outputs.images.test.images)
 
 
+def test_relative_error(outputs: Outputs) -> float:
+    """Squared error on the test split over that of a model that always returns zeros.
+
+    Where a row is mostly zeros, as of a text, the mean squared error is tiny and says little.
+    """
+    truth = outputs.images.test.images
+    zeros = truth.square().sum(dtype=torch.float64).item()
+    # The smallest number keeps images of nothing but zeros from a division by zero.
+    return test_mse(outputs) * truth.numel() / max(zeros, torch.finfo(torch.float64).eps)
+
+
+def test_cosine(outputs: Outputs) -> float:
+    """Cosine of the angle between a test image and its reconstruction, the mean, in [-1, 1].
+
+    It is 0 where one of the two is zero.
+    """
+    made, truth = outputs.test_reconstructions, outputs.images.test.images.flatten(1)
+    return nn.functional.cosine_similarity(made, truth).mean(dtype=torch.float64).item()
+
+
 def knn(outputs: Outputs) -> Score:
     """Sound: the neighbours of a test image's code are searched among the training images."""
     train, test = outputs.images.train, outputs.images.test
     classes = len(outputs.images.classes)
     return knn_score(outputs.train_codes, train.labels, outputs.test_codes, test.labels, classes)
+
+
+def knn_cosine(outputs: Outputs) -> Score:
+    """As ``knn``, with five neighbours by the angle between codes, or fewer if there are fewer."""
+    train, test = outputs.images.train, outputs.images.test
+    codes = (_directions(outputs.train_codes), _directions(outputs.test_codes))
+    classes, voters = len(outputs.images.classes), min(_BY_ANGLE, len(train))
+    return knn_score(codes[0], train.labels, codes[1], test.labels, classes, voters)
+
+
+def _directions(codes: Tensor) -> Tensor:
+    """Codes (N, D) at length 1, (N, D + 1): their distances rank as the angles do.
+
+    A code of zeros has no direction. It gets an axis of its own, at a right angle to all others.
+    """
+    zero = (codes == 0).all(1, keepdim=True)
+    return torch.cat([nn.functional.normalize(codes), zero.to(codes.dtype)], 1)
 
 
 def leaky_knn_code(outputs: Outputs) -> Score:
@@ -169,6 +207,12 @@ METRICS: dict[str, Metric] = {
     "leaky_knn_reconstruction": leaky_knn_reconstruction,
     "parameters": parameters,
 }
+# Measured as well where most values are zeros, as in the word weights of texts.
+SPARSE_METRICS: dict[str, Metric] = {
+    "test_relative_error": test_relative_error,
+    "test_cosine": test_cosine,
+    "knn_cosine": knn_cosine,
+}
 
 
 def evaluate(
@@ -179,7 +223,8 @@ def evaluate(
     Args:
         model: trained.
         images: the data.
-        metrics: names of ``METRICS``; None: all.
+        metrics: names of ``METRICS`` or ``SPARSE_METRICS``; None: all, the latter if most
+            values of the training images are zeros.
 
     Returns:
         Name of each metric -> its value.
@@ -190,8 +235,12 @@ def evaluate(
     """
     check_images(model, images)
     outputs = Outputs(model, images)
-    chosen = METRICS if metrics is None else metrics
-    return {name: _measured(name, METRICS[name], outputs) for name in chosen}
+    known = METRICS | SPARSE_METRICS
+    if metrics is None:
+        values = images.train.images
+        sparse = 2 * torch.count_nonzero(values).item() < values.numel()
+        metrics = known if sparse else METRICS
+    return {name: _measured(name, known[name], outputs) for name in metrics}
 
 
 def _measured(name: str, metric: Metric, outputs: Outputs) -> Value:
@@ -212,8 +261,9 @@ def knn_score(
     test_on: Tensor,
     test_labels: Tensor,
     classes: int | None = None,
+    neighbours: int = NEIGHBOURS,
 ) -> Score:
-    """Three nearest neighbours (Euclidean), by scikit-learn.
+    """The nearest neighbours (Euclidean) vote, by scikit-learn.
 
     Args:
         fit_on: (N, D) points to search among.
@@ -221,17 +271,18 @@ def knn_score(
         test_on: (P, D) points to classify.
         test_labels: (P,) their true classes.
         classes: how many there are, which the confusion then has all; None: those in the labels.
+        neighbours: how many vote, >= 1.
 
     Raises:
-        ValueError: scikit-learn refuses the points. There are fewer than three to search among or
-            none to classify, one is NaN or infinite, or a tensor has another shape.
+        ValueError: scikit-learn refuses the points. There are fewer than ``neighbours`` to search
+            among or none to classify, one is NaN or infinite, or a tensor has another shape.
     """
     from sklearn.metrics import confusion_matrix, f1_score
     from sklearn.neighbors import KNeighborsClassifier
 
-    neighbours = KNeighborsClassifier(NEIGHBOURS, algorithm="brute")
-    neighbours.fit(to_numpy(fit_on), to_numpy(fit_labels))
-    truth, predicted = to_numpy(test_labels), neighbours.predict(to_numpy(test_on))
+    voters = KNeighborsClassifier(neighbours, algorithm="brute")
+    voters.fit(to_numpy(fit_on), to_numpy(fit_labels))
+    truth, predicted = to_numpy(test_labels), voters.predict(to_numpy(test_on))
     # All classes, those too that are neither true nor predicted in this split.
     known = np.union1d(truth, to_numpy(fit_labels)) if classes is None else np.arange(classes)
     counts = confusion_matrix(truth, predicted, labels=known)

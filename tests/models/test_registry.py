@@ -123,3 +123,17 @@ def test_rivals_take_the_activation_that_is_named(name, activation):
 def test_what_has_no_meaning_is_refused(name, options, named):
     with pytest.raises(ValueError, match=named):
         build_model(name, (1, 8, 8), 5, **options)
+
+
+def test_lsa_is_the_best_approximation_without_a_mean():
+    rows = torch.rand(60, 12, generator=torch.Generator().manual_seed(0))
+    model = build_model("lsa", (1, 1, 12), 4)
+    model.fit(rows[:, None, None])
+    _, _, directions = torch.linalg.svd(rows, full_matrices=False)
+    expected = rows @ directions[:4].T @ directions[:4]
+    torch.testing.assert_close(
+        model(rows[:, None, None]).flatten(1), expected, rtol=1e-3, atol=1e-3
+    )
+    assert count_parameters(model) == 4 * 12
+    with pytest.raises(ValueError, match="bottleneck=4"):
+        model.fit(rows[:3, None, None])

@@ -403,7 +403,7 @@ PLAIN = {
     Path("docs/layers.md"): "",
     Path("docs/kans.md"): "",
     Path("docs/install.md"): "3.11 6 2.6 8",
-    Path("docs/glossary.md"): ("95% 2% 3 60,000 50,000 10,000 28 32 7,999 2,001 8 5"),
+    Path("docs/glossary.md"): ("95% 2% 3 60,000 50,000 10,000 28 32 7,999 2,001 8 5 20"),
 }
 # Heads of tables.
 OWN_TEST = (
@@ -618,5 +618,5 @@ def test_costs_of_experiments_are_those_of_their_records(links_, runs, minutes):
 def test_the_table_of_experiments_is_whole():
     named = set(re.findall(r"experiments/([\w-]+)\.yaml", "".join(row[0] for row in COSTS)))
     there = {path.stem for path in Path("experiments").glob("*.yaml")}
-    not_run = {"matched-cifar10"}
+    not_run = {"matched-cifar10", "text-20news"}
     assert there - named == not_run | {"interpretability-digits"}

@@ -1,5 +1,6 @@
 """Metrics on points whose answers can be worked out in the head."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -88,6 +89,56 @@ def test_the_code_and_the_reconstruction_are_scored_each_for_itself():
     result: Any = evaluate(Forgetful(), Images("made up", split, split, ("zero", "one")))
     assert result["leaky_knn_code"].accuracy == 1.0
     assert result["leaky_knn_reconstruction"].accuracy == 0.5
+
+
+def few(*rows: list[float]) -> Split:
+    """Images of height 1, one a class."""
+    return Split(torch.tensor(rows)[:, None, None], torch.arange(len(rows)))
+
+
+class Scaled(Autoencoder):
+    """Code = image, reconstruction = half of it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(nn.Flatten(), nn.Unflatten(1, (1, 1, width)))
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        return super().decode(codes / 2)
+
+
+def test_sparse_rows_are_measured_against_zeros_and_by_angles():
+    rows = few([0.8, 0.0, 0.0], [0.0, 0.0, 0.4], [0.0, 0.0, 0.0])
+    result: Any = evaluate(Scaled(3), Images("rows", rows, rows, ("a", "b", "c")))
+    assert result["test_relative_error"] == pytest.approx(1 / 4)  # half of each value is lacking
+    assert result["test_cosine"] == pytest.approx(2 / 3)  # the row of zeros has no direction
+    # Nothing to compare with, yet a number that a record can hold.
+    zeros = few(*[[0.0]] * 3)
+    made: Any = evaluate(PlusOne(), Images("zeros", zeros, zeros, ("a", "b", "c")))
+    assert np.isfinite(made["test_relative_error"])
+
+
+def test_neighbours_by_angle_do_not_see_lengths():
+    along, up = [[0.9, 0.01], [0.8, 0.0], [1.0, 0.0]], [[0.0, 0.1], [0.0, 0.2], [0.0, 0.1]]
+    train = Split(torch.tensor(along + up)[:, None, None], labels(0, 0, 0, 1, 1, 1))
+    test = Split(torch.tensor([[0.1, 0.0], [0.0, 1.0]])[:, None, None], labels(0, 1))
+    result: Any = evaluate(
+        Scaled(2), Images("rays", train, test, ("along", "up")), ["knn", "knn_cosine"]
+    )
+    assert result["knn"].accuracy < 1.0
+    assert result["knn_cosine"].accuracy == 1.0
+
+
+def test_a_code_of_zeros_is_at_a_right_angle_to_all():
+    # Three of five votes: the three that lie 80 degrees away are nearer than the three zeros.
+    near = [math.cos(math.radians(80)), math.sin(math.radians(80))]
+    train = Split(
+        torch.tensor([[0.0, 0.0]] * 3 + [near] * 3)[:, None, None], labels(0, 0, 0, 1, 1, 1)
+    )
+    test = Split(torch.tensor([[0.5, 0.0]] * 3)[:, None, None], labels(1, 1, 1))
+    result: Any = evaluate(
+        Scaled(2), Images("zeros", train, test, ("zero", "near")), ["knn_cosine"]
+    )
+    assert result["knn_cosine"].accuracy == 1.0
 
 
 def test_points_without_neighbours_are_refused():
