@@ -17,9 +17,19 @@ UV_INSTALL  := $(BIN)/uv pip install --python $(BIN)/python $(if $(CI),--quiet)
 export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH
 
+# Snakemake and Jupyter want a writable home and a user's name, which a container may lack.
+ifeq ($(shell [ -w "$$HOME" ] || echo none),none)
+export HOME := $(CURDIR)/build/home
+endif
+export LOGNAME := $(or $(LOGNAME),$(USER),nobody)
+
+# Programs in .venv name the folder that it was made in.
+MOVED := $(shell cd $(VENV) 2>/dev/null && made=$$(sed -n 's/^command = //p' pyvenv.cfg) \
+	&& [ "$${made%" $$(pwd -P)"}" = "$${made:-none}" ] && echo yes)
+
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup paper findings site bench test faults lint format lock audit lab clean
+.PHONY: help setup moved paper findings site bench test faults lint format lock audit lab clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,14 +37,18 @@ help: ## list the targets
 setup: $(INSTALLED) ## install the pinned environment into .venv (PYTHON=python3)
 
 # --no-build-isolation: build with the pinned setuptools, which torch brings, and download nothing more.
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml $(if $(MOVED),moved)
 	@$(PYTHON) -c "$$CHECK_PYTHON"
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(if $(MOVED),--clear) $(VENV)
 	@echo "Installing into $(VENV): about 6 GB, half a minute or more, as the network allows"
 	@$(PIP_INSTALL) --quiet $$(grep -o '^uv==[^ ;]*' requirements.lock) && $(UV_INSTALL) -r requirements.lock \
 		|| { echo "uv could not install; pip does, in some minutes" >&2; $(PIP_INSTALL) -r requirements.lock; }
 	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
+
+moved:
+	@$(if $(filter setup,$(MAKECMDGOALS)),,echo ".venv was made in another folder: \
+	make it again for this one: make setup" >&2; exit 1)
 
 define CHECK_PYTHON
 import re, sys

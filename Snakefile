@@ -45,11 +45,13 @@ LIBRARY = sorted(map(str, Path("kanlib").rglob("*.py")))
 
 # One thread a job: two small jobs side by side beat one job of two threads.
 PAPERMILL = (
-    "log={log:q}; env -u JUPYTER_PATH JUPYTER_PREFER_ENV_PATH=1"  # this environment's own kernel
+    "log={log:q}; run() {{ env -u JUPYTER_PATH JUPYTER_PREFER_ENV_PATH=1"  # this environment's kernel
     " TQDM_DISABLE=1 OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
     + "".join(f" {name}={value}" for name, value in MALLOC.items())
     + f" {PYTHON} -m papermill --no-progress-bar --log-output -k python3"
-    " {input.notebook} \"${{log%.txt}}.ipynb\" -y {params.yaml:q} > \"$log\" 2>&1"
+    " {input.notebook} \"${{log%.txt}}.ipynb\" -y {params.yaml:q} > \"$log\" 2>&1; }};"
+    # Two kernels that start at once may draw the same ports; one of them then never answers.
+    " run || {{ grep -qE \"Kernel died before replying|Kernel didn't respond\" \"$log\" && run; }}"
     # The error itself is at the end of papermill's log, below the traceback.
     " || {{ grep -E '^[A-Za-z.]+(Error|Exception|Diverged): ' \"$log\" | tail -n 1"
     " | sed 's/Kernel died$/& (killed; most often for lack of memory: run fewer at a time)/'"

@@ -115,6 +115,12 @@ def memory() -> list[Case]:
     return [Case("step", *shape, BATCH, trained) for shape in MODELS]
 
 
+def peaks() -> list[Case]:
+    """Peak memory of all that is done with a model of large images: 224 x 224, three channels."""
+    kinds = ("training step", "test error", "evaluation", "coverage", "pictures")
+    return [Case(what, 224 * 224 * 3, 16, 16, (Competitor("pure KAN"),)) for what in kinds]
+
+
 def growth(competitors: tuple[Competitor, ...]) -> list[Case]:
     """One layer, one thing varied at a time: grid size at three widths, order, batch, width."""
     start = Case("inner layer", 784, 150, BATCH, competitors)

@@ -90,4 +90,5 @@ MODELS: dict[str, Callable[[autoencoder.Shape, int], nn.Module]] = {
     "dense limit": partial(_with_layers, _ready_limit),
     "MLP": dense.mlp,
     "CNN": conv,
+    "pure KAN": dense.kan_pure,
 }

@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.cases import Case, Competitor
 from benchmarks.competitors import LAYERS, MODELS
+from kanlib.models import Autoencoder
 from kanlib.training.cpu import Function
-from kanlib.training.evaluation import reconstruction_loss
+from kanlib.training.diagnostics import coverage_array, picture_arrays
+from kanlib.training.evaluation import evaluate, reconstruction_error, reconstruction_loss
+
+if TYPE_CHECKING:
+    from kanlib.data import Images
 
 Call = Callable[[], object]
 Compiled = Callable[[Function], Function]  # or the function itself, for a competitor without it
@@ -105,12 +110,41 @@ def inference(case: Case, competitor: Competitor, device: str, compiled: Compile
     return call
 
 
+@cache
+def _wide(case: Case) -> "Images":
+    """A batch to train on, and eight to test on; kept, as what is measured is not the data's."""
+    from kanlib.data import Images, Split
+
+    parts = [
+        Split(_images(case, count), torch.arange(count) % 2)
+        for count in (case.batch, 8 * case.batch)
+    ]
+    return Images("wide", *parts, ("a", "b"))
+
+
+def measuring(
+    case: Case, competitor: Competitor, device: str, _: Compiled, *, function: Callable[..., object]
+) -> Call:
+    """What is measured of a model, or drawn: ``function`` of it and of images."""
+    model: Any = _autoencoder(case, competitor, device).eval()
+    return partial(function, model, _wide(case).to(device))
+
+
+def _test_error(model: Autoencoder, images: "Images") -> float:
+    return reconstruction_error(model, images.test.images)
+
+
 WORK: dict[str, Callable[[Case, Competitor, str, Compiled], Call]] = {
     "first layer": partial(layer_pass, inner=False),
     "inner layer": layer_pass,
     "step": training_step,
     "epoch": epoch_part,
     "inference": inference,
+    "training step": training_step,
+    "test error": partial(measuring, function=_test_error),
+    "evaluation": partial(measuring, function=evaluate),
+    "coverage": partial(measuring, function=coverage_array),
+    "pictures": partial(measuring, function=picture_arrays),
 }
 
 _MILLISECONDS = ("ms", lambda seconds, case: 1e3 * seconds)
@@ -129,7 +163,7 @@ def _outputs(model: nn.Module, x: Tensor) -> Tensor:
 
 
 def _shape(case: Case) -> tuple[int, int, int]:
-    return {784: (1, 28, 28), 3072: (3, 32, 32)}[case.in_features]
+    return {784: (1, 28, 28), 3072: (3, 32, 32), 150528: (3, 224, 224)}[case.in_features]
 
 
 def _autoencoder(case: Case, competitor: Competitor, device: str) -> nn.Module:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from kanlib.data.datasets import Images
 from kanlib.models.autoencoder import Autoencoder, count_parameters
 from kanlib.strict import plain
-from kanlib.training.batches import apply, batches, summable
+from kanlib.training.batches import MEMORY, apply, batches, summable
 
 
 def check_images(
@@ -277,12 +277,16 @@ def knn_score(
         ValueError: scikit-learn refuses the points. There are fewer than ``neighbours`` to search
             among or none to classify, one is NaN or infinite, or a tensor has another shape.
     """
+    from sklearn import config_context
     from sklearn.metrics import confusion_matrix, f1_score
     from sklearn.neighbors import KNeighborsClassifier
 
     voters = KNeighborsClassifier(neighbours, algorithm="brute")
     voters.fit(to_numpy(fit_on), to_numpy(fit_labels))
-    truth, predicted = to_numpy(test_labels), voters.predict(to_numpy(test_on))
+    # Two parts of the points become float64 at a time. scikit-learn takes 20 at least.
+    part = min(256, max(20, MEMORY // (16 * fit_on.shape[1])))
+    with config_context(pairwise_dist_chunk_size=part):
+        truth, predicted = to_numpy(test_labels), voters.predict(to_numpy(test_on))
     # All classes, those too that are neither true nor predicted in this split.
     known = np.union1d(truth, to_numpy(fit_labels)) if classes is None else np.arange(classes)
     counts = confusion_matrix(truth, predicted, labels=known)

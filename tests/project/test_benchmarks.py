@@ -173,8 +173,8 @@ def test_the_committed_rows_are_those_that_would_be_measured(name):
 
 
 def test_one_report_is_of_one_machine(committed):
-    rows = pd.read_csv(committed / "memory.csv")
-    rows.assign(cpu="Another").to_csv(committed / "memory.csv", index=False)
+    rows = pd.read_csv(committed / "models.csv")
+    rows.assign(cpu="Another").to_csv(committed / "models.csv", index=False)
     with pytest.raises(ValueError, match="'cpu': 'Another'"):
         main([])
 

@@ -14,6 +14,7 @@ from kanlib.experiments import load_experiment
 from kanlib.report.outputs import outputs
 
 pytestmark = pytest.mark.slow
+ONE_RUN = TINY.replace("[kan, pca]", "pca").replace("[2, 4]", "2")
 INTERPRETABILITY = """
 title: Tiny
 about: Two fast runs, looked into.
@@ -111,3 +112,51 @@ def test_interpretability_is_an_experiment_like_any_other(tmp_path):
     verdicts = pd.read_csv(tmp_path / "results/tiny_verdicts.csv")
     assert set(verdicts["rival_model"]) == {"mlp", "spline-mlp", "conv"}  # two were not run
     assert verdicts.set_index("rival_model").loc["conv", "interpretability"] == "not compared"
+
+
+PAPERMILL = """
+import os, sys
+from pathlib import Path
+calls = Path({folder!r}, "calls")
+calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
+if len(calls.read_text()) <= {failures}:
+    sys.exit("RuntimeError: {message}")
+del os.environ["PYTHONPATH"]
+os.execv(sys.executable, [sys.executable, "-m", "papermill", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "failures", "calls"),
+    [
+        ("Kernel died before replying to kernel_info", 1, 2),
+        ("Kernel didn't respond in 60 seconds", 9, 2),
+        ("Kernel died", 9, 1),
+    ],
+)
+def test_a_kernel_that_never_answered_is_started_once_more(tmp_path, message, failures, calls):
+    fake = tmp_path / "papermill/__main__.py"
+    fake.parent.mkdir()
+    (tmp_path / "papermill/__init__.py").touch()  # a package without it would come last
+    fake.write_text(PAPERMILL.format(folder=str(tmp_path), failures=failures, message=message))
+    code, output = finish(
+        tmp_path, write_experiment(tmp_path, ONE_RUN), "records", PYTHONPATH=str(tmp_path)
+    )
+    assert (tmp_path / "calls").read_text() == calls * "x"
+    assert (code == 0) == (failures == 1), output
+    assert f"RuntimeError: {message}" in output or code == 0
+
+
+def test_a_run_uses_this_environments_kernel_whatever_others_there_are(tmp_path):
+    kernel = tmp_path / "jupyter/kernels/python3/kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text('{"argv": ["/bin/false"], "display_name": "Another", "language": "python"}')
+    code, output = finish(
+        tmp_path,
+        write_experiment(tmp_path, ONE_RUN),
+        "records",
+        JUPYTER_PATH=str(tmp_path / "jupyter"),
+        JUPYTER_PREFER_ENV_PATH="0",
+    )
+    assert code == 0, output
+    assert len(records(tmp_path)) == 1

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn import get_config
+from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from kanlib import build_model, count_parameters
@@ -16,6 +18,7 @@ from kanlib.training import (
     METRICS,
     TrainingConfig,
     evaluate,
+    evaluation,
     knn_score,
     reconstruction_error,
     train,
@@ -32,6 +35,23 @@ def labels(*classes: int) -> torch.Tensor:
 
 
 TRAIN, TRAIN_LABELS = line(0, 1, 2, 10, 11, 12), labels(0, 0, 0, 1, 1, 1)
+
+
+def test_neighbours_of_wide_points_are_searched_in_small_parts(monkeypatch):
+    used = []
+
+    def predict(self: KNeighborsClassifier, points: Any) -> Any:
+        used.append(get_config()["pairwise_dist_chunk_size"])
+        return found(self, points)
+
+    found = KNeighborsClassifier.predict
+    monkeypatch.setattr(KNeighborsClassifier, "predict", predict)
+    points, classes = torch.randn(300, 40), torch.arange(300) % 3
+    expected = knn_score(points, classes, points, classes)
+    for budget in (16 * 40 * 70, 1):
+        monkeypatch.setattr(evaluation, "MEMORY", budget)
+        assert knn_score(points, classes, points, classes) == expected
+    assert used == [256, 70, 20]
 
 
 def test_accuracy_f1_and_confusion_are_those_done_by_hand():
