@@ -65,6 +65,12 @@ class Split:
 
     Raises:
         ValueError: there are no images, or a tensor has another shape or dtype.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib.data import Split
+        >>> len(Split(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1])))
+        2
     """
 
     images: Tensor
@@ -111,6 +117,13 @@ class Images:
     Raises:
         ValueError: the splits are of different shapes, values are out of range or NaN, a label has
             no class, two classes have one name.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib.data import Images, Split
+        >>> split = Split(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1]))
+        >>> Images("mine", split, split, ("cat", "dog")).summary
+        'mine: 2 training and 2 test images of 16 values (1, 4, 4), 2 classes'
     """
 
     name: str
@@ -224,6 +237,11 @@ def load_images(
 
     Warns:
         UserWarning: once, with the ``notes`` of the images.
+
+    Examples:
+        >>> from kanlib.data import load_images
+        >>> load_images("digits").summary
+        'digits: 1437 training and 360 test images of 64 values (1, 8, 8), 10 classes'
     """
     if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"dataset={name!r} must be the name of a data set, not a path; see root")

@@ -214,6 +214,16 @@ def read_folder(folder: str | Path) -> tuple[NDArray[np.uint8], list[str], tuple
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: there are no images, one is damaged, or they have different sizes.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> from kanlib.data import read_folder
+        >>> with TemporaryDirectory() as folder:
+        ...     Image.new("L", (4, 3)).save(f"{folder}/cat.png")
+        ...     pixels, files, notes = read_folder(folder)
+        >>> pixels.shape, files
+        ((1, 1, 3, 4), ['cat.png'])
     """
     folder = Path(folder)
     if not folder.is_dir():

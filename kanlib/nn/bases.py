@@ -62,6 +62,12 @@ class BSpline:
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import BSpline
+        >>> BSpline(grid_size=2, spline_order=1).values(torch.tensor([0.5])).squeeze()
+        tensor([0.0000, 0.5000, 0.5000])
     """
 
     grid_size: int = 5
@@ -153,6 +159,12 @@ class GaussianRBF(_Centres):
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import GaussianRBF
+        >>> GaussianRBF(3, (-1, 1)).values(torch.tensor([0.0])).squeeze()
+        tensor([0.3679, 1.0000, 0.3679])
     """
 
     def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -181,6 +193,12 @@ class MexicanHat(_Centres):
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import MexicanHat
+        >>> MexicanHat(3, (-1, 1)).values(torch.tensor([0.5])).squeeze()
+        tensor([-0.3520,  0.5741,  0.5741])
     """
 
     def values(self, x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -208,6 +226,12 @@ class Chebyshev:
 
     Raises:
         ValueError: ``degree`` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import Chebyshev
+        >>> Chebyshev(2).values(torch.tensor([0.5]).atanh()).squeeze()
+        tensor([ 0.5000, -0.5000])
     """
 
     degree: int = 4
@@ -265,6 +289,12 @@ class Fourier:
 
     Raises:
         ValueError: ``degree`` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import Fourier
+        >>> Fourier(1).values(torch.tensor([0.0])).squeeze()
+        tensor([1., 0.])
     """
 
     degree: int = 4
@@ -313,6 +343,12 @@ class Polynomial:
 
     Raises:
         ValueError: ``degree`` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import Polynomial
+        >>> Polynomial(2).values(torch.tensor([0.5])).squeeze()
+        tensor([1.0000, 0.5000, 0.2500])
     """
 
     degree: int = 3

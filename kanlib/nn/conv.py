@@ -13,27 +13,24 @@ Shapes: N images of C channels, O outputs, K offsets, g groups, M functions of t
 
 import math
 from collections.abc import Sequence
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kanlib.nn.bases import Basis, as_integer, as_sizes
+from kanlib.nn.bases import as_integer, as_sizes
 from kanlib.nn.features import as_weight, edge_features, scaled_weight
-from kanlib.nn.layer import BasisLayer
-from kanlib.nn.linear import KANLinear, draw_edges
+from kanlib.nn.layer import BasisLayer, check_points
+from kanlib.nn.linear import KANLinear, LayerOptions, draw_edges
 
 Sizes = int | Sequence[int]  # of each axis
 
 
-class EdgeOptions(TypedDict, total=False):
+class EdgeOptions(LayerOptions, total=False):
     """The arguments that ``KANLinear`` and the convolutions share."""
 
-    basis: Basis
-    base: str
     separate_scale: bool
-    init_noise: float
     device: torch.device | str | None
     dtype: torch.dtype | None
 
@@ -66,11 +63,9 @@ class KANConv(BasisLayer):
             )
         kernel = self._each("kernel_size", kernel_size, least=1)
         super().__init__()
-        if unknown := options.keys() - EdgeOptions.__annotations__.keys():
-            raise ValueError(
-                f"{type(self).__name__}: {sorted(unknown)} must be among "
-                f"{sorted(EdgeOptions.__annotations__)}"
-            )
+        known = EdgeOptions.__optional_keys__
+        if unknown := options.keys() - known:
+            raise ValueError(f"{owner}: {sorted(unknown)} must be among {sorted(known)}")
         edges = KANLinear(in_channels // groups * math.prod(kernel), out_channels, **options)
         self.weight, self.spline_scale = edges.weight, edges.spline_scale
         self.register_parameter("bias", None)
@@ -133,11 +128,7 @@ class KANConv(BasisLayer):
         Raises:
             ValueError: ``x`` has another shape or dtype.
         """
-        if x.ndim != 2 or x.shape[1] not in (1, self.in_channels) or x.dtype != self.weight.dtype:
-            raise ValueError(
-                f"{type(self).__name__}: x of shape {tuple(x.shape)} and {x.dtype} must be (P, "
-                f"{self.in_channels}) or (P, 1) and {self.weight.dtype}"
-            )
+        check_points(self, x, self.in_channels, self.weight.dtype)
         rows = x.expand(-1, self.in_channels).reshape(-1, self.in_channels // self.groups)
         features = edge_features(rows, self.basis, self.base).unflatten(0, (-1, self.groups))
         kernel = self._kernel().flatten(3).unflatten(0, (self.groups, -1))
@@ -189,7 +180,14 @@ class KANConv(BasisLayer):
 
 
 class KANConv1d(KANConv):
-    """A convolution over one axis: ``KANConv2d`` for (N, C, L)."""
+    """A convolution over one axis: ``KANConv2d`` for (N, C, L).
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import KANConv1d
+        >>> KANConv1d(1, 4, 5, padding="same")(torch.rand(8, 1, 24)).shape
+        torch.Size([8, 4, 24])
+    """
 
     axes = 1
 
@@ -220,6 +218,12 @@ class KANConv2d(KANConv):
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import KANConv2d
+        >>> KANConv2d(3, 16, 3, stride=2, padding=1)(torch.rand(8, 3, 32, 32)).shape
+        torch.Size([8, 16, 16, 16])
     """
 
     axes = 2
@@ -245,6 +249,12 @@ class KANConvTranspose2d(KANConv):
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib.nn import KANConvTranspose2d
+        >>> KANConvTranspose2d(16, 3, 2, stride=2)(torch.rand(8, 16, 16, 16)).shape
+        torch.Size([8, 3, 32, 32])
     """
 
     axes = 2

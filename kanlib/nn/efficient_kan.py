@@ -30,6 +30,14 @@ def from_efficient_kan(
     Raises:
         ValueError: ``base`` is neither. A tensor is missing, unknown or of the wrong shape. The
             knots of a grid do not ascend.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import from_efficient_kan
+        >>> grid = (torch.arange(-5, 6) / 2).repeat(7, 1)
+        >>> weights = {"base_weight": torch.rand(2, 7), "spline_weight": torch.rand(2, 7, 7)}
+        >>> from_efficient_kan({"grid": grid, **weights}).basis
+        BSpline(grid_size=4, spline_order=3, grid_range=(-1.0, 1.0))
     """
     if not any(name.startswith("layers.") for name in state_dict):
         return _layer(state_dict, base)

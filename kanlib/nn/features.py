@@ -85,6 +85,7 @@ def _without_transforms(function: type[Any]) -> type[Any]:
 
         @staticmethod
         def forward(ctx: Any, *inputs: Any) -> Tensor:
+            """Compute, and keep what the gradients need."""
             output = function.forward(*inputs)
             function.setup_context(ctx, inputs, output)
             return output

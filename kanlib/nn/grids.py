@@ -56,6 +56,12 @@ def coverage(model: nn.Module, inputs: Tensor) -> dict[str, Coverage]:
 
     Raises:
         ValueError: there is no such layer, or no number reached one.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import KANLinear, coverage
+        >>> coverage(KANLinear(2, 1), torch.tensor([[0.0, 9.0]]))
+        {'': Coverage(inside=0.5, fading=0.0, outside=0.5)}
     """
     layers = {
         name: layer
@@ -103,6 +109,14 @@ def update_grids(
         TypeError: a layer is pruned, or has a weight norm or another parametrization.
         ValueError: an argument is out of range, a layer's basis has no such grid, layers share
             their weight, or the model has KAN convolutions or no KAN layer.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import KAN, coverage, update_grids
+        >>> model, x = KAN([2, 3, 1]), 9 * torch.rand(100, 2)
+        >>> update_grids(model, x)
+        >>> coverage(model, x)["0"].inside
+        1.0
     """
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, Layer)}
     if not layers or any(isinstance(layer, KANConv) for layer in layers.values()):
@@ -149,6 +163,11 @@ def refine(layer: _Layer, grid_size: int, grid_range: tuple[float, float] | None
         TypeError: the layer is pruned, or has a weight norm or another parametrization.
         ValueError: the layer has another basis or knots for each input, or an argument is out of
             range.
+
+    Examples:
+        >>> from kanlib import KANLinear, refine
+        >>> refine(KANLinear(2, 1), grid_size=10).basis
+        BSpline(grid_size=10, spline_order=3, grid_range=(-1.0, 1.0))
     """
     _check(layer)
     new = replace(_splines_of(layer), grid_size=grid_size)
@@ -199,6 +218,14 @@ def refine_model(model: nn.Module, how: Refinement) -> None:
         TypeError: a layer is pruned, or has a weight norm or another parametrization.
         ValueError: ``how`` is neither, a layer has another basis, or layers share a weight but not
             their basis.
+
+    Examples:
+        >>> from kanlib import KAN
+        >>> from kanlib.nn import refine_model
+        >>> model = KAN([2, 1])
+        >>> refine_model(model, "longer")
+        >>> model[0].basis
+        BSpline(grid_size=11, spline_order=3, grid_range=(-2.2, 2.2))
     """
     if how not in get_args(Refinement):
         raise ValueError(f"how={how!r} must be one of {', '.join(get_args(Refinement))}")

@@ -71,6 +71,25 @@ class BasisLayer(nn.Module):
         return f"basis={type(basis).__name__ if bare else repr(basis)}, base={self.base!r}"
 
 
+def check_points(layer: nn.Module, x: Tensor, inputs: int, dtype: torch.dtype) -> None:
+    """Refuse points at which a layer's edges cannot be computed.
+
+    Args:
+        layer: with ``edge_functions``, for the message.
+        x: the points.
+        inputs: how many the layer has.
+        dtype: of its weights.
+
+    Raises:
+        ValueError: ``x`` is not (P, ``inputs``) or (P, 1), or has another dtype.
+    """
+    if x.ndim != 2 or x.shape[1] not in (1, inputs) or x.dtype != dtype:
+        raise ValueError(
+            f"{type(layer).__name__}: x of shape {tuple(x.shape)} and {x.dtype} must be (P, "
+            f"{inputs}) or (P, 1) and {dtype}"
+        )
+
+
 def check_plain(owner: str, layer: nn.Module) -> None:
     """Refuse a layer whose weights are computed from others: new ones would be lost.
 

@@ -28,7 +28,7 @@ from kanlib.nn.bases import (
     noisy_coefficients,
 )
 from kanlib.nn.features import as_weight, edge_features, scaled_product, scaled_weight
-from kanlib.nn.layer import BasisLayer, check_plain
+from kanlib.nn.layer import BasisLayer, check_plain, check_points
 from kanlib.nn.own_grids import fits, grid_from, on_grid
 from kanlib.nn.splines import with_float64
 
@@ -87,6 +87,15 @@ class KANLinear(BasisLayer):
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import KANLinear
+        >>> layer = KANLinear(784, 34)
+        >>> layer(torch.rand(64, 784)).shape
+        torch.Size([64, 34])
+        >>> layer.weight.shape
+        torch.Size([34, 9, 784])
     """
 
     grid: Tensor | None
@@ -193,11 +202,7 @@ class KANLinear(BasisLayer):
         Raises:
             ValueError: ``x`` has another shape or dtype.
         """
-        if x.ndim != 2 or x.shape[1] not in (1, self.in_features) or x.dtype != self.weight.dtype:
-            raise ValueError(
-                f"KANLinear: x of shape {tuple(x.shape)} and {x.dtype} must be (P, "
-                f"{self.in_features}) or (P, 1) and {self.weight.dtype}"
-            )
+        check_points(self, x, self.in_features, self.weight.dtype)
         scale = None if self.spline_scale is None else self.spline_scale[outputs]
         weight = scaled_weight(self.weight[outputs], scale)
         if self.grid is not None:
@@ -323,6 +328,12 @@ def KAN(widths: Sequence[int], **options: Any) -> nn.Sequential:
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import KAN
+        >>> KAN([784, 64, 10])(torch.rand(5, 784)).shape
+        torch.Size([5, 10])
     """
     if len(widths) < 2:
         raise ValueError(f"KAN: widths={widths!r} must be at least two")

@@ -21,6 +21,17 @@ class OwnRange:
     Args:
         basis: with a ``grid_range``, such as ``BSpline`` or ``GaussianRBF``.
         ends: (I, 2), what the map takes to the ends of ``basis.grid_range``.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import KANLinear
+        >>> layer = KANLinear(2, 1)
+        >>> layer.update_grid(torch.tensor([[0.0, 5.0], [1.0, 9.0]]))
+        >>> layer.basis
+        OwnRange(basis=BSpline(grid_size=5, spline_order=3, grid_range=(-1.0, 1.0)))
+        >>> layer.basis.ends
+        tensor([[-0.0100,  1.0100],
+                [ 4.9900,  9.0100]])
     """
 
     basis: Any
@@ -75,6 +86,16 @@ class OwnKnots:
     Args:
         basis: its grid size and order hold.
         knots: (I, G + 2k + 1), ascending.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import KANLinear
+        >>> layer = KANLinear(2, 1)
+        >>> layer.update_grid(torch.rand(100, 2), grid_eps=0.02)
+        >>> layer.basis
+        OwnKnots(basis=BSpline(grid_size=5, spline_order=3, grid_range=(-1.0, 1.0)))
+        >>> layer.basis.knots.shape
+        torch.Size([2, 12])
     """
 
     basis: BSpline

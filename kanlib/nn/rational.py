@@ -33,6 +33,13 @@ class Rational:
 
     Raises:
         ValueError: ``groups`` is not a positive integer.
+
+    Examples:
+        >>> from kanlib import build_model, count_parameters
+        >>> from kanlib.nn import Rational
+        >>> model = build_model("kan-pure", (1, 8, 8), 4, basis=Rational(groups=2))
+        >>> count_parameters(model)
+        608
     """
 
     groups: int = 8
@@ -68,6 +75,15 @@ class RationalActivation(nn.Module):
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib.nn import RationalActivation
+        >>> layer = RationalActivation(34)
+        >>> layer(torch.rand(64, 34)).shape
+        torch.Size([64, 34])
+        >>> layer.denominator.shape
+        torch.Size([8, 4])
     """
 
     def __init__(
@@ -149,6 +165,12 @@ class RationalLinear(FunctionsLinear):
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import RationalLinear
+        >>> RationalLinear(784, 34, groups=4)(torch.rand(64, 784)).shape
+        torch.Size([64, 34])
     """
 
     def __init__(

@@ -26,7 +26,7 @@ from kanlib.nn.bases import (
     noisy_coefficients,
 )
 from kanlib.nn.features import as_weight, shared_sums
-from kanlib.nn.layer import BasisLayer, check_plain
+from kanlib.nn.layer import BasisLayer, check_plain, check_points
 
 
 class SharedFunctions(BasisLayer):
@@ -55,6 +55,12 @@ class SharedFunctions(BasisLayer):
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib.nn import SharedFunctions
+        >>> SharedFunctions(16, axis=-3)(torch.rand(8, 16, 5, 5)).shape
+        torch.Size([8, 16, 5, 5])
     """
 
     def __init__(
@@ -164,14 +170,9 @@ class FunctionsLinear(nn.Module):
             (P, O, I). Its sum over the last axis, and the bias, are ``forward(x)``.
 
         Raises:
-            ValueError: ``x`` has another shape.
-            TypeError: ``x`` has another dtype.
+            ValueError: ``x`` has another shape or dtype.
         """
-        if x.ndim != 2 or x.shape[1] not in (1, self.in_features):
-            raise ValueError(
-                f"{type(self).__name__}: x of shape {tuple(x.shape)} must be "
-                f"(P, {self.in_features}) or (P, 1)"
-            )
+        check_points(self, x, self.in_features, self.linear.weight.dtype)
         made = self.functions(x.expand(-1, self.in_features)).unflatten(1, (-1, self.in_features))
         weight = self.linear.weight[outputs].unflatten(1, made.shape[1:])  # (O, R, I)
         return torch.einsum("pri,ori->poi", made, weight)
@@ -202,6 +203,12 @@ class SharedLinear(FunctionsLinear):
 
     Raises:
         ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import SharedLinear
+        >>> SharedLinear(784, 34, functions=2)(torch.rand(64, 784)).shape
+        torch.Size([64, 34])
     """
 
     def __init__(

@@ -43,6 +43,11 @@ class TrainingConfig(Settings):
 
     Raises:
         ValueError: a value is out of range.
+
+    Examples:
+        >>> from kanlib.training import TrainingConfig
+        >>> TrainingConfig(epochs=20).learning_rate
+        0.001
     """
 
     learning_rate: LearningRate = 1e-3
@@ -81,6 +86,11 @@ def preset(name: PresetName, model: str, dataset: str) -> TrainingConfig:
             but learning rate 1e-4 and weight decay 1e-3 for the KAN autoencoders on MNIST).
         model: name of the model.
         dataset: name of the data set.
+
+    Examples:
+        >>> from kanlib.training import preset
+        >>> preset("authors", "kan", "mnist").learning_rate
+        0.0001
     """
     if name == "authors" and dataset == "mnist" and MODELS[model].on_edges:
         return TrainingConfig(learning_rate=1e-4, weight_decay=1e-3)

@@ -25,6 +25,17 @@ class StepLog:
 
     Args:
         every: steps between two entries, >= 1; the first step has one.
+
+    Examples:
+        >>> from kanlib import build_model
+        >>> from kanlib.data import load_images
+        >>> from kanlib.training import StepLog, TrainingConfig, train
+        >>> images = load_images("digits")
+        >>> model = build_model("kan", images.shape, 8)
+        >>> log = StepLog(every=5)
+        >>> _ = train(model, images, TrainingConfig(epochs=1), on_step=log, progress=False)
+        >>> list(log.arrays())
+        ['step_loss', 'gradient_norm']
     """
 
     def __init__(self, every: int = EVERY) -> None:

@@ -67,10 +67,19 @@ def reconstruction_error(model: Autoencoder, images: Tensor) -> float:
 
     Raises:
         ValueError: there are no images, or the model returns images of another shape.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib import Autoencoder
+        >>> from kanlib.training import reconstruction_error
+        >>> copy = Autoencoder(torch.nn.Flatten(), torch.nn.Unflatten(1, (1, 8, 8)))
+        >>> reconstruction_error(copy, torch.rand(5, 1, 8, 8))
+        0.0
     """
     model.eval()
 
     def squares(batch: Tensor) -> Tensor:
+        """Squared errors of a batch, in its shape."""
         made = model(batch)
         if made.shape != batch.shape:  # might be broadcast to a wrong number
             raise ValueError(
@@ -108,6 +117,15 @@ class Outputs:
     Args:
         model: trained.
         images: the data, on the device of the model.
+
+    Examples:
+        >>> from kanlib import build_model
+        >>> from kanlib.data import load_images
+        >>> from kanlib.training import Outputs
+        >>> images = load_images("digits")
+        >>> model = build_model("kan", images.shape, 8)
+        >>> Outputs(model, images).test_codes.shape
+        torch.Size([360, 8])
     """
 
     def __init__(self, model: Autoencoder, images: Images) -> None:
@@ -232,6 +250,15 @@ def evaluate(
     Raises:
         KeyError: there is no such metric.
         ValueError: see ``check_images``; or a metric failed, or is no finite number or ``Score``.
+
+    Examples:
+        >>> from kanlib import build_model
+        >>> from kanlib.data import load_images
+        >>> from kanlib.training import evaluate
+        >>> images = load_images("digits")
+        >>> model = build_model("kan", images.shape, 8)
+        >>> evaluate(model, images, ["parameters"])
+        {'parameters': 10384}
     """
     check_images(model, images)
     outputs = Outputs(model, images)
@@ -276,6 +303,13 @@ def knn_score(
     Raises:
         ValueError: scikit-learn refuses the points. There are fewer than ``neighbours`` to search
             among or none to classify, one is NaN or infinite, or a tensor has another shape.
+
+    Examples:
+        >>> import torch
+        >>> from kanlib.training import knn_score
+        >>> points, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
+        >>> knn_score(points, labels, points + 0.1, labels, neighbours=1)
+        Score(accuracy=1.0, f1=1.0, confusion=((1, 0), (0, 1)))
     """
     from sklearn import config_context
     from sklearn.metrics import confusion_matrix, f1_score

@@ -100,6 +100,16 @@ def train(
         ValueError: ``images`` do not fit the model, or have NaN or infinite values; or
             ``config`` moves grids that the model does not have; or ``config.validation`` leaves
             nothing to train on; or ``checkpoint`` is damaged, or of another training.
+
+    Examples:
+        >>> from kanlib import build_model
+        >>> from kanlib.data import load_images
+        >>> from kanlib.training import TrainingConfig, train
+        >>> images = load_images("digits")
+        >>> model = build_model("kan", images.shape, 8)
+        >>> history = train(model, images, TrainingConfig(epochs=2), progress=False)
+        >>> history.train_loss[1] < history.train_loss[0]
+        True
     """
     images = _checked(model, images, config, seed)
     start = time.perf_counter()

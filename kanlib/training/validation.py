@@ -23,6 +23,13 @@ def hold_out(images: Images, fraction: float, seed: int) -> Images:
 
     Raises:
         ValueError: no image would be left to train on.
+
+    Examples:
+        >>> from kanlib.data import load_images
+        >>> from kanlib.training import hold_out
+        >>> held = hold_out(load_images("digits"), 0.1, seed=0)
+        >>> len(held.train), len(held.test)
+        (1293, 144)
     """
     from sklearn.model_selection import train_test_split
 

@@ -207,21 +207,6 @@ each_layer = pytest.mark.parametrize("make", LAYERS, ids=["1d", "2d", "transpose
 
 
 @each_layer
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 0.3)], ids=str
-)
-def test_outputs_and_gradients_have_the_dtype_of_the_layer(make, dtype, tolerance):
-    layer = make(separate_scale=True, init_noise=1.0, dtype=dtype)
-    x = images(3, 2, *(6,) * layer.axes).to(dtype).requires_grad_()
-    exact = copy.deepcopy(layer).double()
-    y = layer(x)
-    y.sum().backward()
-    torch.testing.assert_close(y.double(), exact(x.double()), rtol=0, atol=tolerance)
-    for tensor in (y, x.grad, *(p.grad for p in layer.parameters())):
-        assert tensor is not None and tensor.dtype == dtype and tensor.isfinite().all()
-
-
-@each_layer
 def test_an_empty_batch_is_convolved(make):
     layer = make()
     sizes = (6,) * layer.axes
@@ -252,30 +237,6 @@ def test_parameters_are_counted_in_closed_form(make, separate_scale):
     layer = make(separate_scale=separate_scale)
     edges = 4 * 2 * 3**layer.axes
     assert sum(p.numel() for p in layer.parameters()) == edges * (9 + separate_scale)
-
-
-@each_layer
-def test_it_takes_part_in_autocast(make):
-    layer = make(separate_scale=True)
-    x = torch.rand(3, 2, *(6,) * layer.axes) * 2 - 1
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        y = layer(x.bfloat16())
-    assert y.dtype == torch.bfloat16
-    torch.testing.assert_close(y.float(), layer(x), rtol=0, atol=0.03 * layer(x).abs().max().item())
-    y.sum().backward()
-    assert layer.weight.grad is not None and layer.weight.grad.dtype == torch.float32
-
-
-@pytest.mark.filterwarnings("ignore")  # of torch's own compiler
-@each_layer
-@pytest.mark.parametrize("separate_scale", [True, False])
-def test_it_compiles_as_a_whole(make, separate_scale):
-    layer = make(separate_scale=separate_scale, init_noise=5.0)
-    x = torch.rand(3, 2, *(6,) * layer.axes, requires_grad=True)
-    leaves = [x, *layer.parameters()]
-    expected = gradients(layer(x), leaves)
-    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(gradients(compiled(x), leaves), expected)
 
 
 @each_layer
@@ -362,13 +323,6 @@ def test_an_input_of_another_shape_is_refused(make, shape):
     stated = re.escape(f"{type(layer).__name__}: input of shape {shape} ")
     with pytest.raises(ValueError, match=stated):
         layer(torch.rand(shape))
-
-
-@each_layer
-def test_an_input_of_another_dtype_is_refused(make):
-    layer = make()
-    with pytest.raises(TypeError, match=rf"{type(layer).__name__}: .*float64"):
-        layer(images(3, 2, *(6,) * layer.axes))
 
 
 def test_an_option_that_a_convolution_has_not_is_refused():

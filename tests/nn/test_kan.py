@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from kanlib import KAN, Chebyshev, regularization_loss, update_grids
+from kanlib import KAN, Chebyshev, KANConv2d, KANLinear, regularization_loss, update_grids
 
 
 def test_a_network_in_one_line():
@@ -46,6 +46,17 @@ def test_edges_at_zero_have_finite_gradients(sampled):
     with torch.no_grad():
         model[0].weight.zero_()
     assert regularization_loss(model) < 1e-30
+
+
+def test_the_edges_of_convolutions_count():
+    layer = KANConv2d(2, 4, 3, groups=2, dtype=torch.float64)
+    images = torch.rand(5, 2, 4, 4, dtype=torch.float64)
+    edges = layer.edge_functions(images.movedim(1, -1).flatten(0, -2))
+    found = regularization_loss(layer, images, entropy=0)
+    assert found.item() == pytest.approx(edges.abs().mean(0).sum().item())
+    dense = KANLinear(9, 4, dtype=torch.float64)
+    dense.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(regularization_loss(layer), regularization_loss(dense))
 
 
 def test_without_a_kan_layer_there_is_no_loss_term():

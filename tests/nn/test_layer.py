@@ -1,5 +1,6 @@
 """What every layer does as torch's own do, and what its state knows."""
 
+import copy
 import io
 import math
 from dataclasses import dataclass
@@ -146,8 +147,14 @@ def test_reset_draws_what_a_new_layer_has(make):
 
 
 @every_layer
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
-def test_the_default_dtype_is_that_of_the_parameters(make, dtype):
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float64, 1e-12), (torch.bfloat16, 0.1), (torch.float16, 0.02)],
+    ids=str,
+)
+def test_the_default_dtype_is_that_of_the_parameters_and_of_what_is_computed(
+    make, dtype, tolerance
+):
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -155,8 +162,36 @@ def test_the_default_dtype_is_that_of_the_parameters(make, dtype):
     finally:
         torch.set_default_dtype(before)
     assert {parameter.dtype for parameter in layer.parameters()} == {dtype}
-    for tensor in outputs(layer, input_of(layer, dtype)):
+    x = input_of(layer, dtype)
+    for tensor in outputs(layer, x):
         assert tensor.dtype == dtype and tensor.isfinite().all()
+    exact = copy.deepcopy(layer).double()(x.double())
+    torch.testing.assert_close(layer(x).double(), exact, rtol=0, atol=tolerance)
+
+
+@every_layer
+def test_it_takes_part_in_autocast(make):
+    layer = make()
+    x = input_of(layer)
+    expected = outputs(layer, x)
+    for given in (x, x.bfloat16()):  # the layer before may have computed in either
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = outputs(layer, given)
+        assert found[0].dtype == torch.bfloat16
+        assert all(grad.dtype == torch.float32 for grad in found[2:])
+        for ours, exact in zip(found, expected, strict=True):
+            limit = 1e-3 + 0.05 * exact.abs().max()  # an offset has a gradient near 0
+            assert (ours - exact).abs().max() < limit
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch's own compiler
+@every_layer
+def test_it_compiles_as_a_whole(make):
+    layer = make()
+    x = input_of(layer)
+    compiled: Any = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    expected = outputs(layer, x)
+    torch.testing.assert_close(outputs(compiled, x, *layer.parameters()), expected)
 
 
 @every_layer
@@ -194,10 +229,16 @@ def test_frozen_layers_pass_gradients_on_and_inference_mode_computes_the_same(ma
 @every_layer
 @pytest.mark.parametrize(
     "spoil",
-    [lambda x: x.to(torch.complex64), lambda x: x.long(), lambda x: x.tolist(), np.asarray],
-    ids=["complex", "integers", "a list", "an array"],
+    [
+        lambda x: x.double(),
+        lambda x: x.to(torch.complex64),
+        lambda x: x.long(),
+        lambda x: x.tolist(),
+        np.asarray,
+    ],
+    ids=["float64", "complex", "integers", "a list", "an array"],
 )
-def test_an_input_that_is_no_real_tensor_is_refused(make, spoil):
+def test_an_input_of_another_dtype_is_refused(make, spoil):
     layer = make()
     with pytest.raises(TypeError, match=r"(Linear|Conv\w+|Functions|Activation): input of dtype "):
         layer(spoil(input_of(layer)))
