@@ -30,6 +30,7 @@ def from_efficient_kan(
     Raises:
         ValueError: ``base`` is neither. A tensor is missing, unknown or of the wrong shape. The
             knots of a grid do not ascend.
+        TypeError: ``state_dict`` is no mapping, but a model, say.
 
     Examples:
         >>> import torch
@@ -39,6 +40,11 @@ def from_efficient_kan(
         >>> from_efficient_kan({"grid": grid, **weights}).basis
         BSpline(grid_size=4, spline_order=3, grid_range=(-1.0, 1.0))
     """
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(
+            f"from_efficient_kan: state_dict of type {type(state_dict).__name__} must map names to "
+            "tensors, as model.state_dict() does"
+        )
     if not any(name.startswith("layers.") for name in state_dict):
         return _layer(state_dict, base)
     layers: dict[str, dict[str, Tensor]] = {}
@@ -87,7 +93,8 @@ def _check_tensors(state_dict: Mapping[str, Tensor]) -> None:
     if not required <= set(state_dict) <= required | {"spline_scaler"}:
         raise ValueError(
             f"from_efficient_kan: state_dict has {sorted(state_dict)}; it must hold "
-            f"{sorted(required)} of one layer, and may hold spline_scaler"
+            f"{sorted(required)} of one layer, and may hold spline_scaler; names of a whole KAN "
+            "begin with layers.0., without a prefix such as module."
         )
     shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
     (outputs, inputs, size), (_, knots) = (  # nonsense in the place of what has other axes

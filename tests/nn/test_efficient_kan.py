@@ -1,5 +1,7 @@
 """Layers made from efficient-kan's weights, compared with the recursion that it computes."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -115,6 +117,16 @@ def test_a_whole_model_is_read(grid_eps):
         from_efficient_kan(state)
     with pytest.raises(ValueError, match=r"state_dict has .*'layers\.2\.grid'"):
         from_efficient_kan({name: v for name, v in state.items() if "layers.1" not in name})
+
+
+def test_a_model_or_names_with_a_prefix_are_refused_with_what_would_be_right():
+    model: Any = nn.Module()
+    model.layers = nn.ModuleList([RecursiveKANLinear(IN, OUT)])
+    with pytest.raises(TypeError, match=r"state_dict of type Module .*model\.state_dict\(\)"):
+        from_efficient_kan(model)
+    parallel = {f"module.{name}": value for name, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=r"'module\.layers\.0\.grid'.* prefix such as module"):
+        from_efficient_kan(parallel)
 
 
 def test_the_identity_may_be_the_base():
