@@ -9,7 +9,7 @@ from kanlib.experiments.record import SCHEMA, Arrays, Record
 from kanlib.experiments.run import Run
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.training.diagnostics import coverage_array, dead_units, picture_arrays
-from kanlib.training.evaluation import Value, evaluate
+from kanlib.training.evaluation import TASK_METRICS, Value, default_metrics, evaluate
 from kanlib.training.loop import History
 from kanlib.training.validation import hold_out
 
@@ -45,8 +45,10 @@ def measure(
         run: that the model comes from.
         model: trained.
         seen: the splits of the run, on the device of the model.
-        metrics: their names; None: all (see ``kanlib.training.evaluate``).
+        metrics: their names; None: all that the run asks for.
     """
+    if metrics is None:
+        metrics = [*default_metrics(seen), *(TASK_METRICS if run.tasks else ())]
     found = evaluate(model, seen, metrics)
     return {metric_name(run, name): value for name, value in found.items()}
 

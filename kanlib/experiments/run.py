@@ -88,6 +88,7 @@ class Run(Settings):
             weights are kept. None: all epochs are trained.
         measured_on: "test", or "validation": then the test split is never read, and what the record
             says of a test split is said of the validation split.
+        tasks: measure retrieval and denoising, too; see ``kanlib.training.TASK_METRICS``.
 
     Raises:
         ValueError: a parameter is unknown, missing, of the wrong type, out of range, or without a
@@ -131,6 +132,7 @@ class Run(Settings):
     validation: Annotated[Fraction | None, Field(title="validation split")] = None
     patience: Positive | None = None
     measured_on: Literal["test", "validation"] = "test"
+    tasks: Annotated[bool, Field(title="tasks measured")] = False
 
     @model_validator(mode="before")
     @classmethod

@@ -5,6 +5,8 @@ from kanlib.training.config import TrainingConfig, preset
 from kanlib.training.diagnostics import StepLog
 from kanlib.training.evaluation import (
     METRICS,
+    SPARSE_METRICS,
+    TASK_METRICS,
     Outputs,
     Score,
     evaluate,
@@ -16,6 +18,8 @@ from kanlib.training.validation import hold_out
 
 __all__ = [
     "METRICS",
+    "SPARSE_METRICS",
+    "TASK_METRICS",
     "History",
     "Outputs",
     "Score",

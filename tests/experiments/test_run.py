@@ -179,6 +179,7 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "validation": st.none() | st.floats(min_value=1e-300, max_value=1, exclude_max=True),
     "patience": st.none() | st.integers(1, 10**9),
     "measured_on": st.sampled_from(["test", "validation"]),
+    "tasks": st.booleans(),
 }
 ANYWHERE = {"dataset", "bottleneck", "seed", "preset"}
 ANYWHERE |= {"validation", "learning_rate", "weight_decay", "epochs", "batch_size", "decay"}

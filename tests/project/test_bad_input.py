@@ -45,6 +45,7 @@ CASES = [
     ("validation", 1.0, ValueError),
     ("patience", 0, ValueError),
     ("measured_on", "train", ValueError),
+    ("tasks", "yes", ValueError),
     ("data_root", 5, TypeError),
     ("results_dir", 5, TypeError),
     ("device", 5, TypeError),

@@ -13,9 +13,11 @@ from torch import nn
 
 from kanlib import build_model, count_parameters
 from kanlib.data import Images, Split
+from kanlib.experiments import Run, execute
 from kanlib.models import Autoencoder
 from kanlib.training import (
     METRICS,
+    TASK_METRICS,
     TrainingConfig,
     evaluate,
     evaluation,
@@ -23,6 +25,7 @@ from kanlib.training import (
     reconstruction_error,
     train,
 )
+from kanlib.training.evaluation import default_metrics
 
 
 def line(*places: float) -> torch.Tensor:
@@ -240,3 +243,47 @@ def test_images_that_do_not_fit_a_model_leave_it_as_it_is(few_digits: Images, na
     with pytest.raises(ValueError, match=stated):
         evaluate(model, change(few_digits))
     assert all(map(torch.equal, model.parameters(), before))
+
+
+def test_recall_is_the_share_of_near_images_that_near_codes_find():
+    # Codes drop the second value, by which the last three images lie apart.
+    rows = [[x / 10, 0.0] for x in range(6)] + [[x / 10, 1.0] for x in range(3)]
+    split = Split(torch.tensor(rows)[:, None, None], torch.zeros(9, dtype=torch.int64))
+
+    class First(Scaled):
+        def encode(self, images: torch.Tensor) -> torch.Tensor:
+            return super().encode(images)[:, :1]
+
+        def decode(self, codes: torch.Tensor) -> torch.Tensor:
+            return super().decode(codes.expand(-1, 2))
+
+    images = Images("rows", split, split, ("all",))
+    all_found: Any = evaluate(Scaled(2), images, ["test_recall"])
+    some_found: Any = evaluate(First(2), images, ["test_recall"])
+    assert all_found["test_recall"] == 1
+    assert 0.3 < some_found["test_recall"] < 0.9
+
+
+def test_denoising_is_held_against_the_clean_images(few_digits):
+    size = few_digits.shape[-1]
+
+    class Same(Scaled):
+        def encode(self, images: torch.Tensor) -> torch.Tensor:
+            return images.flatten(1)
+
+        def decode(self, codes: torch.Tensor) -> torch.Tensor:
+            return codes.unflatten(1, (1, size, size))
+
+    black = Split(torch.full((40, 1, size, size), -1.0), torch.zeros(40, dtype=torch.int64))
+    images = Images("black", black, black, ("all",))
+    found: Any = evaluate(Same(1), images, TASK_METRICS)
+    # Half of the noise on black is clipped; half of the replaced values become white.
+    assert found["test_mse_gaussian"] == pytest.approx(0.2**2 / 2, rel=0.1)
+    assert found["test_mse_salt_pepper"] == pytest.approx(0.025 * 4, rel=0.2)
+
+
+def test_a_run_that_asks_for_tasks_has_them_in_its_record(few_digits):
+    assert not TASK_METRICS.keys() & set(default_metrics(few_digits))
+    run = Run(model="pca", bottleneck=3, tasks=True)
+    record = execute(run, replace(few_digits, name="digits")).record
+    assert record.evaluation.keys() == METRICS.keys() | TASK_METRICS.keys()
