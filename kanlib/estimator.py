@@ -21,7 +21,7 @@ from kanlib.data.datasets import Images, Split
 from kanlib.experiments.run import Run
 from kanlib.experiments.weights import pack, unpack
 from kanlib.files import write_together
-from kanlib.strict import Checked, explain
+from kanlib.strict import Checked, check_flags, explain
 from kanlib.training.loop import train
 
 __all__ = ["KANAutoencoder"]
@@ -80,7 +80,7 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     Raises:
         ValueError: at ``fit``: an argument has a wrong type, is out of range, or has no meaning for
-            the model. Rows with NaN or infinite values are refused, as scikit-learn does.
+            the model. Rows with NaN, infinite or masked values are refused.
         kanlib.training.TrainingDiverged: at ``fit``: the error became infinite or NaN.
 
     Examples:
@@ -139,7 +139,7 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             X: (N, columns), an array, DataFrame or sparse matrix of finite numbers.
             y: ignored.
         """
-        rows: Any = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES)
+        rows: Any = validate_data(self, _unmasked(X), accept_sparse="csr", dtype=_DTYPES)
         with _named():
             self.run_ = self._run(rows.shape[1])
             rows = self._fit_scaling(rows)
@@ -171,7 +171,7 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             ValueError: the codes have another size, or are not finite.
         """
         check_is_fitted(self)
-        codes: Any = check_array(X, dtype=_DTYPES)
+        codes: Any = check_array(_unmasked(X), dtype=_DTYPES)
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"codes of shape {codes.shape} must have {self._n_features_out} columns, as many "
@@ -274,6 +274,9 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """What is to be trained."""
         if self.scaling not in ("columns", "table"):
             raise ValueError(f"scaling={self.scaling!r} must be 'columns' or 'table'")
+        check_flags(early_stopping=self.early_stopping, verbose=self.verbose)
+        if not isinstance(self.options, dict | None):
+            raise ValueError(f"options={self.options!r} must be a dict, or None")
         given = {
             "dataset": "table",
             "model": self.model,
@@ -301,7 +304,13 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         rows = rows.toarray() if issparse(rows) else rows
         axis = 0 if self.scaling == "columns" else None
         self.low_, high = np.asarray(rows.min(axis)), rows.max(axis)
-        span = high - self.low_
+        with np.errstate(over="ignore"):
+            span = high - self.low_
+        if not np.isfinite(span).all():
+            raise ValueError(
+                f"X has values from {np.min(self.low_)} to {np.max(high)}, too far apart for "
+                f"{rows.dtype}; divide the columns by a large number"
+            )
         # What differs by rounding alone does not vary.
         rounding = 10 * np.finfo(rows.dtype).eps * np.maximum(abs(self.low_), abs(high))
         self.span_ = np.where(span > rounding, span, np.ones_like(span))
@@ -309,7 +318,8 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _check(self, X: Any) -> Any:
         check_is_fitted(self)
-        return validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, reset=False)
+        rows = _unmasked(X)
+        return validate_data(self, rows, accept_sparse="csr", dtype=_DTYPES, reset=False)
 
     def _device(self) -> torch.device:
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
@@ -331,6 +341,13 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             function(values[part]).cpu().numpy() for part in gen_batches(values.shape[0], _ROWS)
         ]
         return np.concatenate(parts).astype(values.dtype)
+
+
+def _unmasked(X: Any) -> Any:
+    """``X``, unless values of it are masked: scikit-learn would use what lies under the mask."""
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError("X has masked values; fill them, or leave their rows out")
+    return X
 
 
 def holds_estimator(path: str | Path) -> bool:

@@ -182,6 +182,9 @@ def test_a_bar_is_shown_when_it_is_asked_for(
         ({"early_stopping": True, "validation_fraction": 1.5}, "validation_fraction=1.5"),
         ({"early_stopping": True, "validation_fraction": 0.9999}, "validation_fraction=0.9999"),
         ({"options": {"gridsize": 3}}, "gridsize=3"),
+        ({"options": "grid_size"}, "options='grid_size'"),
+        ({"early_stopping": "false"}, "early_stopping='false'"),
+        ({"verbose": "no"}, "verbose='no'"),
     ],
 )
 def test_a_wrong_argument_is_named_with_its_value(arguments: dict[str, Any], named: str):
@@ -192,6 +195,22 @@ def test_a_wrong_argument_is_named_with_its_value(arguments: dict[str, Any], nam
 def test_what_diverges_says_so():
     with pytest.raises(TrainingDiverged, match="learning_rate"):
         quick(learning_rate=1e30, max_epochs=20).fit(ROWS)
+
+
+def test_masked_values_are_refused_and_a_mask_without_any_is_not():
+    masked = np.ma.masked_less(ROWS, np.median(ROWS))
+    encoder = quick().fit(np.ma.array(ROWS))
+    for method in (quick().fit, encoder.transform, encoder.score, encoder.inverse_transform):
+        with pytest.raises(ValueError, match="X has masked values"):
+            method(masked)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_range_beyond_the_precision_is_named(dtype: Any):
+    table = ROWS.astype(dtype)
+    table[0, 0], table[1, 0] = np.finfo(dtype).max, np.finfo(dtype).min
+    with pytest.raises(ValueError, match=rf"too far apart for {np.dtype(dtype)}"):
+        quick().fit(table)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -454,8 +454,9 @@ def check_functions(
         raise ValueError(f"{owner}: basis={basis!r} must be a basis, such as BSpline()")
     if not isinstance(base, str) or base not in BASE_FUNCTIONS:
         raise ValueError(f"{owner}: base={base!r} must be one of {sorted(BASE_FUNCTIONS)}")
-    if dtype is not None and not dtype.is_floating_point:
-        raise ValueError(f"{owner}: dtype={dtype} must be floating point, such as torch.float32")
+    known = isinstance(dtype, torch.dtype)  # a name, or a dtype of numpy, is none
+    if dtype is not None and not (known and dtype.is_floating_point):
+        raise ValueError(f"{owner}: dtype={dtype!r} must be floating point, such as torch.float32")
 
 
 def _up_to(degree: int, x: Tensor) -> Tensor:

@@ -411,3 +411,9 @@ def test_a_basis_may_leave_the_place_to_write_to_alone():
 def test_noise_that_is_no_amplitude_is_refused(noise):
     with pytest.raises(ValueError, match=f"init_noise={noise}"):
         KANLinear(3, 2, init_noise=noise)
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, torch.int32, float], ids=str)
+def test_a_dtype_that_is_none_of_torchs_floating_ones_is_named(dtype):
+    with pytest.raises(ValueError, match="KANLinear: dtype="):
+        KANLinear(4, 3, dtype=dtype)
