@@ -89,8 +89,14 @@ OUTPUTS = {
             "{name}_pruning",
         ),
     ),
-    "notebooks/10_beyond_images.ipynb": Outputs(tables=("series",), figures=("series",)),
+    "notebooks/10_beyond_images.ipynb": Outputs(
+        tables=("series", "texts"), figures=("series", "texts")
+    ),
     "notebooks/11_stability.ipynb": Outputs(tables=("{name}",), figures=("{name}",)),
+    "notebooks/12_better_kans.ipynb": Outputs(
+        tables=("{name}", "league", "league_verdicts"),
+        figures=("{name}", "league"),
+    ),
 }
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import pytest
 from pages import assert_quoted
-from project.test_readme import SAME, mean, mnist, numbers, records, row, with_lines
+from project.test_readme import SAME, mean, mnist, numbers, of, records, row, with_lines
 
 from kanlib.experiments import Record, load_experiment, to_frame
 from kanlib.report import claims, stability
 
 INTERPRETABILITY = Path("notebooks/09_interpretability.ipynb")
+BETTER = Path("notebooks/12_better_kans.ipynb")
 SERIES = Path("notebooks/10_beyond_images.ipynb")
 MEASURES = "results/interpretability-mnist_measures.csv"
 PURE, MLP = "pure KAN", "MLP, same size"
@@ -73,6 +74,36 @@ def steps(name: str) -> float:
     return run.epochs * -(-50 // run.batch_size)
 
 
+def on_texts(model: str, size: int, metric: str = "test_mse") -> float:
+    settings: dict[str, Any] = SAME if model == "mlp" else {}
+    if model == "lsa":  # it is fitted
+        settings = {"epochs": None, "decay": None}
+    return mean("text-20news", metric, model=model, bottleneck=size, **settings)
+
+
+def pure_against_lsa() -> float:
+    """The largest difference in test error, at three code sizes."""
+    ratios = [on_texts("kan-pure", size) / on_texts("lsa", size) for size in (16, 32, 64)]
+    return max(abs(ratio - 1) for ratio in ratios)
+
+
+def tried(model: str) -> float:
+    """The least validation error of a model in the search."""
+    runs = [r for r in records("search-mnist-40k") if r.run.model == model]
+    return min(of(r, "validation_mse") for r in runs)
+
+
+def kan() -> float:
+    """The test error of the best KAN of the league."""
+    best: dict[str, Any] = {"basis": "gaussian-rbf", "depth": 2, "learning_rate": 0.016}
+    return mean("league-mnist-40k", model="kan-shared", **best)
+
+
+def cnn() -> float:
+    settings: dict[str, Any] = {"activation": "silu", "learning_rate": 0.008}
+    return mean("league-mnist-40k", model="cnn-dense", **settings)
+
+
 def all_alike(*models: str) -> int:
     return sum(stability.answer_alike(runs_of(*models)))
 
@@ -107,11 +138,22 @@ QUOTED: list[tuple[Path, str, Callable[[], float]]] = [
     (SERIES, "5", lambda: count(PURE, "worse")),
     (SERIES, "8", lambda: all_alike("kan")),
     (SERIES, "30", lambda: len(runs_of("kan"))),
+    (SERIES, "7%", lambda: 1 - on_texts("mlp", 64) / on_texts("lsa", 64)),
+    (SERIES, "0.14%", pure_against_lsa),
+    (SERIES, "20", lambda: on_texts("kan-pure", 16, "parameters")
+     / on_texts("lsa", 16, "parameters")),
+    (BETTER, "30%", lambda: 1 - cnn() / kan()),
+    (BETTER, "0.175", lambda: tried("kan-pure")),
+    (BETTER, "0.228", lambda: tried("kan")),
+    (BETTER, "0.086", lambda: tried("kan-shared")),
+    (BETTER, "0.087", lambda: tried("mlp")),
+    (BETTER, "0.060", lambda: tried("cnn-dense")),
 ]  # fmt: skip
 # Sizes of data and codes, definitions, confidence.
 PLAIN = {
     INTERPRETABILITY: "9 95% 5% 784 0 1",
-    SERIES: "2 3 4 24 67 150 50 95% 1",
+    BETTER: "9 40,000 95% 2% 0.016",
+    SERIES: "2 3 4 24 67 150 50 95% 1 11,314 7,532 2,000 16 64",
 }
 
 

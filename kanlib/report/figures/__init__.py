@@ -18,7 +18,7 @@ from kanlib.report.figures.images import (
     input_names,
     reconstructions,
 )
-from kanlib.report.figures.studies import effects, fronts, heatmaps, spread, steps
+from kanlib.report.figures.studies import effects, fronts, heatmaps, league, spread, steps, tries
 from kanlib.report.figures.style import STYLE, look, save
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "heatmaps",
     "idea",
     "input_names",
+    "league",
     "look",
     "losses",
     "measures",
@@ -44,4 +45,5 @@ __all__ = [
     "spread",
     "steps",
     "training_curves",
+    "tries",
 ]

@@ -22,11 +22,13 @@ from kanlib.report.figures.style import (
     STYLE,
     by_label,
     grid,
+    headline,
     look,
     on_lines,
     plain_log_axis,
 )
 from kanlib.report.labels import label, words
+from kanlib.report.search import ERROR, KANS, RIVALS
 from kanlib.report.sensitivity import relative
 from kanlib.training.config import OF_GRIDS, TrainingConfig
 
@@ -71,6 +73,68 @@ def effects(table: pd.DataFrame, *, title: str = "") -> Figure:
         axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=f"change of the {words('test_mse')}")
         axes.legend(loc="center", bbox_to_anchor=(0.75, 0.5))
         figure.suptitle(title)
+    return figure
+
+
+def tries(table: pd.DataFrame, chosen: pd.DataFrame, *, title: str = "") -> Figure:
+    """The validation error of every try of a search, a line for each arm, the best arm first.
+
+    KANs are in bold type. The chosen try of each arm is filled.
+
+    Args:
+        table: columns label, validation_mse and the parameters of the runs; a row a try.
+        chosen: of those, one row an arm, as ``kanlib.report.search.best`` returns.
+        title: above the axes.
+    """
+    places = {name: place for place, name in enumerate(chosen["label"])}
+    columns: dict[Any, Any] = {"axes.grid.axis": "x"}
+    with mpl.rc_context(STYLE | columns):
+        figure, [[axes]] = grid(1, 1, (7.5, 0.21 * len(chosen) + 1.2))
+        for rows, filled in ((table, False), (chosen, True)):
+            for row in rows.to_dict("records"):
+                style = look(row) | {"linestyle": "none", "zorder": 3 + filled}
+                style["markerfacecolor"] = style["color"] if filled else "white"
+                axes.plot(row[ERROR], places[row["label"]], **style)
+        axes.set_yticks(range(len(chosen)), list(chosen["label"]), fontsize=8)
+        for text, model in zip(axes.get_yticklabels(), chosen["model"], strict=True):
+            text.set_fontweight("bold" if model in KANS else "normal")
+        axes.set(ylim=(len(chosen) - 0.5, -0.5), xlabel=words(ERROR), xscale="log")
+        plain_log_axis(axes.xaxis)
+        figure.suptitle(title)
+    return figure
+
+
+def league(verdicts: pd.DataFrame, *, title: str = "") -> Figure:
+    """How far the best KAN lies from the best rival of each kind: a line a cell, in percent.
+
+    Args:
+        verdicts: as ``kanlib.report.search.verdicts`` returns. A mark is hollow where its interval
+            reaches zero.
+        title: above the axes.
+    """
+    cells = {cell: place for place, cell in enumerate(verdicts["cell"].unique())}
+    columns: dict[Any, Any] = {"axes.grid.axis": "x"}
+    with mpl.rc_context(STYLE | columns):
+        figure, [[axes]] = grid(1, 1, (7.5, 0.7 * len(cells) + 1.5))
+        axes.axvline(0, color="black", lw=1)
+        for line, (against, models) in enumerate(RIVALS.items()):
+            own: Any = verdicts[verdicts["against"] == against]
+            style = look({"model": models[-1] if against == "CNN" else models[0]})
+            style |= {"linestyle": "none", "label": f"against {against}"}
+            axes.plot([], [], **style)
+            for row in own.to_dict("records"):
+                ends = [[row["difference"] - row["low"]], [row["high"] - row["difference"]]]
+                sure = row["low"] > 0 or row["high"] < 0
+                face = style["color"] if sure else "white"
+                height = cells[row["cell"]] + 0.18 * (line - (len(RIVALS) - 1) / 2)
+                drawn = style | {"label": None, "markerfacecolor": face}
+                axes.errorbar(row["difference"], height, xerr=ends, **drawn)
+        axes.set_yticks(range(len(cells)), list(cells))
+        axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="%"))
+        axes.set(ylim=(len(cells) - 0.5, -0.5))
+        axes.set_xlabel("test error of the best KAN, less the rival's (left: the KAN is better)")
+        figure.legend(loc="outside lower center", ncols=len(RIVALS))
+        headline(figure, title)
     return figure
 
 
