@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -66,6 +67,7 @@ def grid(
         share: one scale for all panels.
     """
     figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)  # keeps one image to measure texts on; else each text makes its own
     return figure, figure.subplots(lines, columns, squeeze=False, sharex=share, sharey=share)
 
 
