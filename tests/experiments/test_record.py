@@ -341,5 +341,5 @@ def test_the_committed_records_of_every_experiment_are_read_as_they_are(path):
         pytest.skip("none are committed")
     table = to_frame(load_records(runs, "results"))
     assert len(table) == len(runs)
-    for name in ("test_mse", "knn_accuracy", "parameters", "seconds"):
+    for name in (f"{runs[0].measured_on}_mse", "knn_accuracy", "parameters", "seconds"):
         assert table[name].notna().to_numpy().all()
