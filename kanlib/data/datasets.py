@@ -245,16 +245,10 @@ def load_images(
     """
     if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"dataset={name!r} must be the name of a data set, not a path; see root")
-    if vocabulary is not None and vocabulary < 1:
-        raise ValueError(f"vocabulary={vocabulary} must be >= 1")
     root = root or os.environ.get("KANLIB_DATA")
     cache = Path(cache or _user_cache())
     source = _find(name, Path(root) if root else None, cache, vocabulary)
-    if source.memory > (free := psutil.virtual_memory().available):
-        raise MemoryError(
-            f"dataset={name!r} in {source.where} takes about {source.memory / 2**30:.1f} GiB of "
-            f"memory, but {free / 2**30:.1f} GiB are free"
-        )
+    _check_room(name, source)
     folder = cache / "decoded" / f"{name}-{source.key[:16]}" if source.key else None
     if cached := read_cached(folder) if folder else None:
         images = _images(name, *cached)
@@ -263,6 +257,15 @@ def load_images(
     if images.notes:
         warnings.warn(f"dataset={name!r}: {'; '.join(images.notes)}", stacklevel=2)
     return images
+
+
+def _check_room(name: str, source: Source) -> None:
+    """Refuse data that would not fit into the memory that is free, before they are read."""
+    if source.memory > (free := psutil.virtual_memory().available):
+        raise MemoryError(
+            f"dataset={name!r} in {source.where} takes about {source.memory / 2**30:.1f} GiB of "
+            f"memory, but {free / 2**30:.1f} GiB are free"
+        )
 
 
 def _images(name: str, decoded: Decoded, hashes: Mapping[str, str]) -> Images:
@@ -289,6 +292,8 @@ def _user_cache() -> Path:
 
 def _find(name: str, root: Path | None, cache: Path, vocabulary: int | None) -> Source:
     """The first place that holds the data set."""
+    if vocabulary is not None and vocabulary < 1:
+        raise ValueError(f"vocabulary={vocabulary} must be >= 1")
     entry = DATASETS.get(name)
     looked: list[str] = []
     words = VOCABULARY if vocabulary is None else vocabulary

@@ -6,7 +6,6 @@ the members of ``Basis``, and one line in ``BASES``.
 """
 
 import math
-import operator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kanlib.nn import splines
-from kanlib.nn.base_functions import BASE_FUNCTIONS
+from kanlib.nn.arguments import as_integer, as_sizes
 
 # Of points. Not every device has float64.
 _EXACT: Any = {"dtype": torch.float64, "device": "cpu"}
@@ -420,43 +419,6 @@ def noisy_coefficients(
     noise *= init_noise / max(len(points) - 1, 1)
     values = basis.values(points[:, None]).squeeze(-1)  # (P, M)
     return splines.fit_coefficients(values.T, noise)
-
-
-def as_sizes(owner: str, **sizes: Any) -> tuple[int, ...]:
-    """Arguments of ``owner``, a function or class, that must be integers >= 1.
-
-    Raises:
-        ValueError: one is not.
-    """
-    found = {name: as_integer(value, 1) for name, value in sizes.items()}
-    for name, size in found.items():
-        if size is None:
-            raise ValueError(f"{owner}: {name}={sizes[name]!r} must be an integer >= 1")
-    return tuple(size for size in found.values() if size is not None)
-
-
-def as_integer(value: Any, least: float) -> int | None:
-    """An integer of Python, numpy or torch as an int; None if it is none, or below ``least``."""
-    if isinstance(value, bool) or getattr(value, "dtype", None) is torch.bool:
-        return None
-    try:
-        integer = operator.index(value)
-    except TypeError:
-        return None
-    return integer if integer >= least else None
-
-
-def check_functions(
-    owner: str, basis: object, base: object, dtype: torch.dtype | None = None
-) -> None:
-    """Refuse arguments of the layer ``owner`` that do not describe learned functions."""
-    if as_integer(getattr(basis, "size", None), 1) is None:
-        raise ValueError(f"{owner}: basis={basis!r} must be a basis, such as BSpline()")
-    if not isinstance(base, str) or base not in BASE_FUNCTIONS:
-        raise ValueError(f"{owner}: base={base!r} must be one of {sorted(BASE_FUNCTIONS)}")
-    known = isinstance(dtype, torch.dtype)  # a name, or a dtype of numpy, is none
-    if dtype is not None and not (known and dtype.is_floating_point):
-        raise ValueError(f"{owner}: dtype={dtype!r} must be floating point, such as torch.float32")
 
 
 def _up_to(degree: int, x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kanlib.nn.bases import as_integer, as_sizes
+from kanlib.nn.arguments import as_integer, as_sizes
 from kanlib.nn.features import as_weight, edge_features, scaled_weight
 from kanlib.nn.layer import BasisLayer, check_points
 from kanlib.nn.linear import KANLinear, LayerOptions, draw_edges

@@ -19,14 +19,9 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
+from kanlib.nn.arguments import as_sizes, check_functions
 from kanlib.nn.base_functions import BASE_FUNCTIONS
-from kanlib.nn.bases import (
-    Basis,
-    BSpline,
-    as_sizes,
-    check_functions,
-    noisy_coefficients,
-)
+from kanlib.nn.bases import Basis, BSpline, noisy_coefficients
 from kanlib.nn.features import as_weight, edge_features, scaled_product, scaled_weight
 from kanlib.nn.layer import BasisLayer, check_plain, check_points
 from kanlib.nn.own_grids import fits, grid_from, on_grid

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kanlib.nn.bases import BASES, as_sizes
+from kanlib.nn.arguments import as_sizes
+from kanlib.nn.bases import BASES
 from kanlib.nn.features import as_weight
 from kanlib.nn.shared import FunctionsLinear
 

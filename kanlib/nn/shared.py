@@ -17,14 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kanlib.nn.bases import (
-    Basis,
-    BSpline,
-    as_integer,
-    as_sizes,
-    check_functions,
-    noisy_coefficients,
-)
+from kanlib.nn.arguments import as_integer, as_sizes, check_functions
+from kanlib.nn.bases import Basis, BSpline, noisy_coefficients
 from kanlib.nn.features import as_weight, shared_sums
 from kanlib.nn.layer import BasisLayer, check_plain, check_points
 

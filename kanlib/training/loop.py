@@ -119,17 +119,7 @@ def train(
         fitted.peak_memory = _peak_memory(images.train.images.device)
         return fitted
     training = _Training(model, images, config, seed, on_step, fitted, progress)
-    with _reproducible(), compiler(compiled) as compile_:
-        loss_of = compile_(reconstruction_loss)
-        if checkpoint is None:
-            training.run(loss_of)
-        else:
-            named = config.model_dump() | {"seed": seed, "log": training.log and training.log.every}
-            kept = Checkpoint(checkpoint, training_of(model, images, compiled, **named))
-            if state := kept.load():
-                training.restore(state)
-            with kept.explained():
-                training.run(loss_of, kept)
+    training.finish(compiled, checkpoint)
     return training.history
 
 
@@ -163,11 +153,29 @@ class _Training:
         # tqdm's bar for notebooks does not read the variable.
         self.silent = not progress or bool(os.environ.get("TQDM_DISABLE"))
         self.model, self.images, self.config, self.on_step = model, images, config, on_step
+        self.seed = seed
         self.log = on_step if isinstance(on_step, StepLog) else None
         self.optimizer, self.schedule = _optimizer(model, config, config.learning_rate)
         self.shuffle = torch.Generator().manual_seed(seed)
         self.history = history
         self.best: dict[str, torch.Tensor] | None = None  # weights
+
+    def finish(self, compiled: bool, checkpoint: str | Path | None) -> None:
+        """Train to the end, from where a training with this checkpoint was cut off."""
+        with _reproducible(), compiler(compiled) as compile_:
+            loss_of = compile_(reconstruction_loss)
+            if checkpoint is None:
+                self.run(loss_of)
+                return
+            named = self.config.model_dump() | {
+                "seed": self.seed,
+                "log": self.log and self.log.every,
+            }
+            kept = Checkpoint(checkpoint, training_of(self.model, self.images, compiled, **named))
+            if state := kept.load():
+                self.restore(state)
+            with kept.explained():
+                self.run(loss_of, kept)
 
     def run(self, loss_of: Loss, checkpoint: Checkpoint | None = None) -> None:
         """All epochs that are left."""
