@@ -140,6 +140,7 @@ BENCHMARKS: dict[str, list[Case]] = {
     "layers": layers(),
     "models": models(),
     "memory": memory(),
+    "peaks": peaks(),
     "growth": growth((RECURSION, *KAN, SPARSE, LIMITS[0])),
     "growth_memory": growth((RECURSION, KAN[0], SPARSE)),
 }
