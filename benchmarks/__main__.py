@@ -50,7 +50,7 @@ def measure(name: str, device: str, quick: bool) -> list[Row]:
     if name == "startup":
         return time_startup(rounds)
     cases = shrunk(BENCHMARKS[name]) if quick else BENCHMARKS[name]
-    if name in ("memory", "growth_memory", "peaks"):
+    if "memory" in name:
         return memory_of_cases(cases, min(rounds, MEMORY_ROUNDS), device)
     return time_cases(cases, rounds, device)
 

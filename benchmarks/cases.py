@@ -115,7 +115,7 @@ def memory() -> list[Case]:
     return [Case("step", *shape, BATCH, trained) for shape in MODELS]
 
 
-def peaks() -> list[Case]:
+def peak_memory() -> list[Case]:
     """Peak memory of all that is done with a model of large images: 224 x 224, three channels."""
     kinds = ("training step", "test error", "evaluation", "coverage", "pictures")
     return [Case(what, 224 * 224 * 3, 16, 16, (Competitor("pure KAN"),)) for what in kinds]
@@ -140,7 +140,7 @@ BENCHMARKS: dict[str, list[Case]] = {
     "layers": layers(),
     "models": models(),
     "memory": memory(),
-    "peaks": peaks(),
+    "peak_memory": peak_memory(),
     "growth": growth((RECURSION, *KAN, SPARSE, LIMITS[0])),
     "growth_memory": growth((RECURSION, KAN[0], SPARSE)),
 }

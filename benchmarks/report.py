@@ -28,7 +28,7 @@ def write_report(results: Path, folder: Path) -> None:
     parts = []
     for device, rows in load(results).groupby("device"):
         parts += [f"# Benchmarks on {_machine(rows)}", "", _commits(rows), ""]
-        sections = [_ratios(rows), _layers(rows), _models(rows), _peaks(rows), _growth(rows)]
+        sections = [_ratios(rows), _layers(rows), _models(rows), _peak_memory(rows), _growth(rows)]
         sections += [_startup(rows)]
         if device == "cpu":  # the targets are the CPU's
             table = _targets(rows)
@@ -139,17 +139,18 @@ def _models(rows: Table) -> str:
     return "\n".join(parts)
 
 
-def _peaks(rows: Table) -> str:
+def _peak_memory(rows: Table) -> str:
     """Peak memory at 224 x 224 x 3, and how many times that of a training step."""
-    here = rows[rows["source"].str.startswith("peaks")].set_index("what")["median"]
-    if here.empty:
+    own = rows[rows["source"].str.startswith("peak_memory")]
+    if own.empty:
         return ""
+    here = own.set_index("what")["median"]
     here.index = here.index.str.removeprefix("memory of ")
     table = pd.DataFrame({"MiB": here, "of a training step": here / here["training step"]})
     return (
         "## Pure KAN, images of 224 x 224 x 3, code size 16: peak memory\n\n"
-        "16 images to train on, 128 to test on; the images themselves are not counted.\n\n"
-        + _markdown(table.map(_digits))
+        "16 images to train on, 128 to test on; the images themselves are not counted. "
+        f"Measured on {own['cpu'].iloc[0]}.\n\n" + _markdown(table.map(_digits))
     )
 
 
