@@ -64,7 +64,11 @@ def batches(function: Callable[[Tensor], Tensor], images: Tensor) -> tuple[Tenso
 @torch.no_grad()  # inference_mode would return tensors that no layer can be trained on
 def apply(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """``function`` of ``images`` (N, ...), N >= 1, computed in ``batches``."""
-    return torch.cat([function(batch) for batch in batches(function, images)])
+    one, parts = function(images[:1]), batches(function, images)
+    made = one.new_empty(len(images), *one.shape[1:])  # torch.cat would hold all of it twice
+    for place, part in zip(made.split(len(parts[0])), parts, strict=True):
+        place.copy_(function(part).reshape(place.shape))
+    return made
 
 
 def summable(tensor: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ split and scored on the same points, each of which is then among its own three n
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -211,29 +212,40 @@ def test_recall(outputs: Outputs) -> float:
     points = (outputs.images.test.images.flatten(1), outputs.test_codes)
     count = min(_RETRIEVED, len(points[0]) - 1)
     search = NearestNeighbors(n_neighbors=count, algorithm="brute")
-    near, found = (search.fit(to_numpy(p)).kneighbors(return_distance=False) for p in points)
+    with _in_parts(points[0]):
+        near, found = (search.fit(to_numpy(p)).kneighbors(return_distance=False) for p in points)
     return float((near[:, :, None] == found[:, None, :]).any(2).mean())
 
 
 def test_mse_gaussian(outputs: Outputs) -> float:
     """Denoising: error against the clean test images, from Gaussian noise of s.d. 0.2 on them."""
-    clean = outputs.images.test.images
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    return _denoised(outputs, (clean + _NOISE * noise.to(clean)).clamp_(-1, 1))
+    return _denoised(outputs, torch.randn, lambda x, drawn: (x + _NOISE * drawn).clamp_(-1, 1))
 
 
 def test_mse_salt_pepper(outputs: Outputs) -> float:
     """Denoising: likewise, with one value in twenty replaced by -1 or 1."""
-    clean = outputs.images.test.images
-    drawn = torch.rand(clean.shape, generator=torch.Generator().manual_seed(0)).to(clean)
-    salted = torch.where(drawn < _REPLACED / 2, -1, clean)
-    return _denoised(outputs, torch.where(drawn > 1 - _REPLACED / 2, 1, salted))
+
+    def salted(x: Tensor, drawn: Tensor) -> Tensor:
+        """Half of them -1, half 1."""
+        black, white = drawn < _REPLACED / 2, drawn > 1 - _REPLACED / 2
+        return x.masked_fill(black, -1).masked_fill_(white, 1)
+
+    return _denoised(outputs, torch.rand, salted)
 
 
-def _denoised(outputs: Outputs, noisy: Tensor) -> float:
-    made = apply(outputs.model.forward, noisy)
-    clean = outputs.images.test.images
-    return (made - clean).square_().mean(dtype=torch.float64).item()
+def _denoised(
+    outputs: Outputs, draw: Callable[..., Tensor], spoil: Callable[[Tensor, Tensor], Tensor]
+) -> float:
+    """Error against the clean test images of what the model makes of spoilt ones."""
+    generator = torch.Generator().manual_seed(0)
+
+    def noisy(_: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+        """Drawn image by image: so the noise does not depend on the batches."""
+        drawn = [draw(image.shape, generator=generator) for image in inputs[0]]
+        return spoil(inputs[0], torch.stack(drawn).to(inputs[0]))
+
+    with outputs.model.register_forward_pre_hook(noisy):
+        return reconstruction_error(outputs.model, outputs.images.test.images)
 
 
 def leaky_knn_code(outputs: Outputs) -> Score:
@@ -361,15 +373,12 @@ def knn_score(
         >>> knn_score(points, labels, points + 0.1, labels, neighbours=1)
         Score(accuracy=1.0, f1=1.0, confusion=((1, 0), (0, 1)))
     """
-    from sklearn import config_context
     from sklearn.metrics import confusion_matrix, f1_score
     from sklearn.neighbors import KNeighborsClassifier
 
     voters = KNeighborsClassifier(neighbours, algorithm="brute")
     voters.fit(to_numpy(fit_on), to_numpy(fit_labels))
-    # Two parts of the points become float64 at a time. scikit-learn takes 20 at least.
-    part = min(256, max(20, MEMORY // (16 * fit_on.shape[1])))
-    with config_context(pairwise_dist_chunk_size=part):
+    with _in_parts(fit_on):
         truth, predicted = to_numpy(test_labels), voters.predict(to_numpy(test_on))
     # All classes, those too that are neither true nor predicted in this split.
     known = np.union1d(truth, to_numpy(fit_labels)) if classes is None else np.arange(classes)
@@ -379,6 +388,15 @@ def knn_score(
         f1=float(f1_score(truth, predicted, average="weighted")),
         confusion=tuple(tuple(int(n) for n in row) for row in counts),
     )
+
+
+def _in_parts(points: Tensor) -> AbstractContextManager[None]:
+    """scikit-learn searches among ``points`` (N, D) in parts that memory has room for."""
+    from sklearn import config_context
+
+    # Two parts of the points become float64 at a time. scikit-learn takes 20 at least.
+    part = min(256, max(20, MEMORY // (16 * points.shape[1])))
+    return config_context(pairwise_dist_chunk_size=part)
 
 
 def to_numpy(tensor: Tensor) -> NDArray[np.generic]:

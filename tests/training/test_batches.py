@@ -1,5 +1,6 @@
 """Passes over many images take little memory, and change no number."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -88,6 +89,21 @@ def test_what_apply_returns_can_be_trained_on(few_digits: Images):
     layer = nn.Linear(5, 2)
     layer(codes).sum().backward()
     assert layer.weight.grad is not None
+
+
+def test_apply_holds_one_part_beside_the_whole(monkeypatch):
+    parts: list[weakref.ref[torch.Tensor]] = []
+
+    def twice(x: torch.Tensor) -> torch.Tensor:
+        assert sum(part() is not None for part in parts) <= 1
+        parts.append(weakref.ref(made := 2 * x))
+        return made
+
+    images = torch.rand(9, 4)
+    with pytest.raises(RuntimeError, match="shape"):  # it must not be broadcast
+        apply(lambda x: x.mean(0, keepdim=True), images)
+    monkeypatch.setattr(module, "MEMORY", 1)
+    assert apply(twice, images).equal(2 * images)
 
 
 def test_a_device_without_float64_gives_the_same_error(few_digits: Images, monkeypatch):

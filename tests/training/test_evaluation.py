@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import get_config
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from torch import nn
 
 from kanlib import build_model, count_parameters
@@ -19,6 +19,7 @@ from kanlib.training import (
     METRICS,
     TASK_METRICS,
     TrainingConfig,
+    batches,
     evaluate,
     evaluation,
     knn_score,
@@ -43,18 +44,24 @@ TRAIN, TRAIN_LABELS = line(0, 1, 2, 10, 11, 12), labels(0, 0, 0, 1, 1, 1)
 def test_neighbours_of_wide_points_are_searched_in_small_parts(monkeypatch):
     used = []
 
-    def predict(self: KNeighborsClassifier, points: Any) -> Any:
-        used.append(get_config()["pairwise_dist_chunk_size"])
-        return found(self, points)
+    def note(function: Any) -> Any:
+        def noting(*arguments: Any, **options: Any) -> Any:
+            used.append(get_config()["pairwise_dist_chunk_size"])
+            return function(*arguments, **options)
 
-    found = KNeighborsClassifier.predict
-    monkeypatch.setattr(KNeighborsClassifier, "predict", predict)
+        return noting
+
+    monkeypatch.setattr(KNeighborsClassifier, "predict", note(KNeighborsClassifier.predict))
     points, classes = torch.randn(300, 40), torch.arange(300) % 3
     expected = knn_score(points, classes, points, classes)
     for budget in (16 * 40 * 70, 1):
         monkeypatch.setattr(evaluation, "MEMORY", budget)
         assert knn_score(points, classes, points, classes) == expected
     assert used == [256, 70, 20]
+    monkeypatch.setattr(NearestNeighbors, "kneighbors", note(NearestNeighbors.kneighbors))
+    split = Split(points.clamp(-1, 1).view(300, 1, 1, 40), classes)
+    evaluate(Scaled(40), Images("wide", split, split, ("a", "b", "c")), ["test_recall"])
+    assert used[3:] == [20, 20]
 
 
 def test_accuracy_f1_and_confusion_are_those_done_by_hand():
@@ -243,6 +250,21 @@ def test_images_that_do_not_fit_a_model_leave_it_as_it_is(few_digits: Images, na
     with pytest.raises(ValueError, match=stated):
         evaluate(model, change(few_digits))
     assert all(map(torch.equal, model.parameters(), before))
+
+
+def test_tasks_take_memory_for_parts_of_the_images(monkeypatch):
+    split = Split(torch.rand(50, 1, 20, 20), torch.arange(50) % 2)
+    images = Images("even", split, split, ("a", "b"))
+    model = build_model("mlp", images.shape, 4)
+    seen: list[int] = []
+    model.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    expected: Any = evaluate(model, images, TASK_METRICS)
+    assert max(seen) == 50
+    seen.clear()
+    monkeypatch.setattr(batches, "MEMORY", 2**17)
+    monkeypatch.setattr(evaluation, "MEMORY", 2**17)
+    assert evaluate(model, images, TASK_METRICS) == pytest.approx(expected)  # the same noise
+    assert max(seen) < 50
 
 
 def test_recall_is_the_share_of_near_images_that_near_codes_find():
