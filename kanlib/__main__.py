@@ -18,7 +18,7 @@ import kanlib.extras
 from kanlib.data import load_images, read_folder
 from kanlib.estimator import KANAutoencoder, holds_estimator
 from kanlib.experiments import Run, execute, load_record, splits_of
-from kanlib.files import write_together
+from kanlib.files import try_to_write, write_together
 from kanlib.training import Score, TrainingDiverged, evaluate
 from kanlib.training.evaluation import apply, check_pixels
 
@@ -59,8 +59,14 @@ def train(
         raise FileExistsError(f"{path} is there; pass --replace-old to train the run again")
     path.parent.mkdir(parents=True, exist_ok=True)
     images = load_images(run.dataset, data_root).to(device)
-    kept = path.with_suffix(".checkpoint")
-    result = execute(run, images, fast_cpu=fast_cpu, compiled=compiled, checkpoint=kept)
+    result = execute(
+        run,
+        images,
+        results_dir=results_dir,
+        fast_cpu=fast_cpu,
+        compiled=compiled,
+        checkpoint=path.with_suffix(".checkpoint"),
+    )
     record = result.save(results_dir, replace_old=replace_old).record
     _show(record.evaluation)
     print(f"wrote {record.path}")
@@ -89,6 +95,7 @@ def encode(*, source: str, codes: str, weights: str, device: str) -> None:
         ValueError: the model does not take such images or rows.
         OSError: a file cannot be read or written.
     """
+    try_to_write({Path(codes): ""})
     if holds_estimator(weights):
         estimator = KANAutoencoder.load(weights, device)
         named = hasattr(estimator, "feature_names_in_")

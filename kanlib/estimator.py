@@ -275,8 +275,10 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if self.scaling not in ("columns", "table"):
             raise ValueError(f"scaling={self.scaling!r} must be 'columns' or 'table'")
         check_flags(early_stopping=self.early_stopping, verbose=self.verbose)
-        if not isinstance(self.options, dict | None):
-            raise ValueError(f"options={self.options!r} must be a dict, or None")
+        if not isinstance(self.options, dict | None) or not all(
+            isinstance(name, str) for name in self.options or ()
+        ):
+            raise ValueError(f"options={self.options!r} must be a dict with names as keys, or None")
         given = {
             "dataset": "table",
             "model": self.model,

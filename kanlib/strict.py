@@ -1,7 +1,9 @@
 """Checked values: pydantic models that refuse what does not fit, in one line a field."""
 
+import math
 import reprlib
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -25,7 +27,8 @@ class Checked(BaseModel):
 class Settings(Checked):
     """Values that people choose; what is wrong with them is said in one line.
 
-    Numbers may be Python's, ``Decimal``, or scalars of numpy and torch; they are kept as Python's.
+    Numbers may be Python's, ``Decimal``, ``Fraction``, or scalars of numpy and torch; they are kept
+    as Python's.
 
     Raises:
         ValueError: a value is unknown, of the wrong type or out of range; names all such values.
@@ -40,9 +43,9 @@ class Settings(Checked):
 
 
 def plain(value: Any) -> Any:
-    """A scalar of numpy or torch, or a ``Decimal``, as Python's own; anything else as it is."""
-    if isinstance(value, Decimal):
-        whole = value.is_finite() and value == value.to_integral_value()
+    """A scalar of numpy or torch, ``Decimal`` or ``Fraction``, as Python's; all else as it is."""
+    if isinstance(value, Decimal | Fraction):
+        whole = math.isfinite(value) and value == int(value)
         return int(value) if whole else float(value)
     return value.item() if getattr(value, "ndim", None) == 0 else value
 

@@ -183,6 +183,7 @@ def test_a_bar_is_shown_when_it_is_asked_for(
         ({"early_stopping": True, "validation_fraction": 0.9999}, "validation_fraction=0.9999"),
         ({"options": {"gridsize": 3}}, "gridsize=3"),
         ({"options": "grid_size"}, "options='grid_size'"),
+        ({"options": {1: 2}}, r"options=\{1: 2\}"),
         ({"early_stopping": "false"}, "early_stopping='false'"),
         ({"verbose": "no"}, "verbose='no'"),
     ],

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import kanlib
 
@@ -30,6 +31,20 @@ def test_the_api_is_all_that_is_public():
     }
     # These come when they are asked for, as they need more than torch.
     assert public - {"Any", "TYPE_CHECKING"} | {"KANAutoencoder", "load"} == set(kanlib.__all__)
+
+
+def test_no_package_loads_a_module_that_is_run_as_a_program():
+    # Python warns that such a module would be there twice.
+    root = Path(kanlib.__file__).parent
+    files = [path for path in root.rglob("*.py") if '__name__ == "__main__"' in path.read_text()]
+    programs = {".".join(("kanlib", *p.relative_to(root).with_suffix("").parts)) for p in files}
+    assert len(programs) >= 4
+    program = """
+import sys, kanlib.data, kanlib.experiments, kanlib.interpretability, kanlib.report
+print("\\n".join(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert not programs & set(done.stdout.split())
 
 
 def test_a_clone_that_is_not_installed_can_be_imported():

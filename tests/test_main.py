@@ -176,6 +176,19 @@ def test_encode_takes_images_for_rows_if_the_estimator_was_fitted_to_such(
     assert pd.read_csv(codes).shape == (6, 3)
 
 
+def test_a_file_that_cannot_be_written_is_found_before_the_work(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "file").touch()
+    missing = tmp_path / "missing.safetensors"  # would be found first by the work
+    for codes, named in ((tmp_path / "file" / "codes.csv", tmp_path / "file"), (tmp_path,) * 2):
+        assert f"'{named}'" in refused(capsys, "encode", images, codes, "--weights", missing)
+    folder = Run(model="pca").path(tmp_path / "results")
+    folder.mkdir(parents=True)
+    said = refused(capsys, "train", "--model", "pca", "--results-dir", tmp_path / "results")
+    assert str(folder) in said
+
+
 def test_encode_refuses_what_the_model_does_not_take(
     record: Path, wine: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

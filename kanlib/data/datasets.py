@@ -26,6 +26,7 @@ from kanlib.data.folders import find_folder
 from kanlib.data.series import UCR, find_windows
 from kanlib.data.sources import Arrays, Decoded, Made, Source, Torchvision, digits, shown, tally
 from kanlib.data.text import VOCABULARY, Newsgroups, find_text
+from kanlib.nn.arguments import as_integer
 
 _TEN_DIGITS = tuple("0123456789")
 # The data sets by name. A function of no arguments returns the arrays and the names of the classes:
@@ -229,7 +230,7 @@ def load_images(
 
     Raises:
         FileNotFoundError: the data set was not found and could not be downloaded. The message
-            lists the places.
+            lists the places. Or there is no home for the cache.
         MemoryError: the data would not fit into the memory that is free; they are not read.
         ModuleNotFoundError: aeon is not installed.
         ValueError: the data are corrupt, incomplete or of mixed shapes. The message says where.
@@ -243,7 +244,7 @@ def load_images(
         >>> load_images("digits").summary
         'digits: 1437 training and 360 test images of 64 values (1, 8, 8), 10 classes'
     """
-    if name in ("", "..") or Path(name).name != name:
+    if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
         raise ValueError(f"dataset={name!r} must be the name of a data set, not a path; see root")
     root = root or os.environ.get("KANLIB_DATA")
     cache = Path(cache or _user_cache())
@@ -287,13 +288,18 @@ def _versions(tensors: Iterable[Tensor]) -> tuple[int, ...]:
 def _user_cache() -> Path:
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("kanlib"))
+    try:
+        return Path(platformdirs.user_cache_dir("kanlib"))
+    except RuntimeError as error:
+        raise FileNotFoundError(
+            f"{error}: there is no place for the cache. Set HOME or XDG_CACHE_HOME, or pass cache"
+        ) from error
 
 
 def _find(name: str, root: Path | None, cache: Path, vocabulary: int | None) -> Source:
     """The first place that holds the data set."""
-    if vocabulary is not None and vocabulary < 1:
-        raise ValueError(f"vocabulary={vocabulary} must be >= 1")
+    if vocabulary is not None and as_integer(vocabulary, 1) is None:
+        raise ValueError(f"vocabulary={vocabulary!r} must be an integer >= 1")
     entry = DATASETS.get(name)
     looked: list[str] = []
     words = VOCABULARY if vocabulary is None else vocabulary

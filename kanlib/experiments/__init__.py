@@ -1,7 +1,6 @@
 """Runs, their records, and grids of runs."""
 
 import kanlib.extras  # noqa: F401
-from kanlib.experiments.check import check_run
 from kanlib.experiments.execution import Result, execute
 from kanlib.experiments.frames import (
     SETTINGS,
@@ -22,6 +21,7 @@ from kanlib.experiments.record import (
     load_records,
     save_record,
 )
+from kanlib.experiments.rehearsal import check_run
 from kanlib.experiments.run import Run
 from kanlib.experiments.weights import has_weights, load
 

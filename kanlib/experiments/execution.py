@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kanlib.data.datasets import Images
-from kanlib.experiments.check import check_run
 from kanlib.experiments.environment import environment
 from kanlib.experiments.measurement import arrays_of, measure, record_of, splits_of
 from kanlib.experiments.record import Arrays, Record, load_record, save_record
+from kanlib.experiments.rehearsal import check_run
 from kanlib.experiments.run import Run
 from kanlib.experiments.weights import pack
 from kanlib.models.autoencoder import Autoencoder

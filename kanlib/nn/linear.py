@@ -11,6 +11,7 @@ takes one product forward and two backward.
 Shapes: N rows in a batch, I inputs, O outputs, M functions of the basis.
 """
 
+import inspect
 import itertools
 import math
 from collections.abc import Sequence
@@ -322,6 +323,7 @@ def KAN(widths: Sequence[int], **options: Any) -> nn.Sequential:
         options: of ``KANLinear``, the same for each layer.
 
     Raises:
+        TypeError: ``KANLinear`` has no such option.
         ValueError: an argument is out of range.
 
     Examples:
@@ -330,6 +332,12 @@ def KAN(widths: Sequence[int], **options: Any) -> nn.Sequential:
         >>> KAN([784, 64, 10])(torch.rand(5, 784)).shape
         torch.Size([5, 10])
     """
-    if len(widths) < 2:
-        raise ValueError(f"KAN: widths={widths!r} must be at least two")
+    if not hasattr(widths, "__len__") or len(widths) < 2:
+        raise ValueError(f"KAN: widths={widths!r} must be a sequence of at least two")
+    known = list(inspect.signature(KANLinear).parameters)[2:]
+    for name in options.keys() - set(known):
+        raise TypeError(
+            f"KAN: {name}={options[name]!r} is not one of {', '.join(known)}; what a basis takes "
+            "goes into it, as in basis=BSpline(grid_size=5)"
+        )
     return nn.Sequential(*(KANLinear(*pair, **options) for pair in itertools.pairwise(widths)))

@@ -13,8 +13,11 @@ from kanlib.experiments.run import Run
 from kanlib.files import atomic_file
 from kanlib.report.labels import words
 
-# What LaTeX's first encoding shows as other signs; pandas knows the rest.
-_TEX = str.maketrans({"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"})
+# What LaTeX's first encoding shows as other signs, or takes for a part of the command that ends the
+# row above; pandas knows the rest.
+_TEX = str.maketrans(
+    {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "[": "{[}", "*": "{*}"}
+)
 
 
 def by_bottleneck(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -97,9 +100,16 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
     markdown = shown.map(_marked_up).astype(object).where(shown.notna(), None)
     markdown.columns = pd.Index(map(_marked_up, markdown), name=markdown.columns.name)
     markdown.index = markdown.index.map(_marked_up)
-    texts = {
+    columns = (markdown.index, *(markdown.iloc[:, at] for at in range(markdown.shape[1])))
+    texts = [at for at, cells in enumerate(columns) if any(isinstance(c, str) for c in cells)]
+    contents = {
         ".csv": for_programs(table).to_csv(lineterminator="\n"),
-        ".md": markdown.to_markdown(floatfmt=f".{decimals}f", missingval="–") + "\n",
+        ".md": markdown.to_markdown(
+            floatfmt=f".{decimals}f",
+            missingval="–",
+            disable_numparse=texts,  # a name such as 3.10 is no number
+        )
+        + "\n",
         ".tex": style.format(precision=decimals, na_rep="--", escape="latex")
         .format_index(escape="latex", axis=0)
         .format_index(escape="latex", axis=1)
@@ -108,7 +118,7 @@ def save(table: pd.DataFrame, folder: str | Path, stem: str, decimals: int = 4) 
         .translate(_TEX),
     }
     paths = []
-    for ending, text in texts.items():
+    for ending, text in contents.items():
         paths.append(folder / f"{stem}{ending}")
         with atomic_file(paths[-1]) as temporary:
             temporary.write_bytes(text.encode())
@@ -119,7 +129,7 @@ def _marked_up(cell: Any) -> Any:
     """Text that Markdown shows as it is; what is no text is kept."""
     if not isinstance(cell, str):
         return cell
-    return re.sub(r"([\\|<*$`\[]|(?<!\w)_|_(?!\w))", r"\\\1", cell)
+    return re.sub(r"([\\|<*$`~\[]|&(?=#?\w+;)|(?<!\w)_|_(?!\w))", r"\\\1", cell)
 
 
 def _on_one_line(cell: Any) -> Any:

@@ -71,8 +71,10 @@ def test_the_vocabulary_can_be_smaller(tmp_path):
         small = load_images("posts", tmp_path, vocabulary=2)
     assert small.shape == (1, 1, 2)
     assert load_images("posts", tmp_path).shape == (1, 1, 4)  # not what is kept of the other
-    with pytest.raises(ValueError, match="vocabulary=0"):
-        load_images("posts", tmp_path, vocabulary=0)
+    wrong: Any
+    for wrong in (0, "5", True, 5.5):
+        with pytest.raises(ValueError, match=f"vocabulary={wrong!r} "):
+            load_images("posts", tmp_path, vocabulary=wrong)
     with pytest.raises(ValueError, match=r"vocabulary=5.*'digits'"):
         load_images("digits", vocabulary=5)
 

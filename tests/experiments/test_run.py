@@ -2,6 +2,7 @@
 
 import math
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ from kanlib.training import TrainingConfig
         ({"bottleneck": True}, "bottleneck=True"),
         ({"bottleneck": np.float64(9)}, r"bottleneck=9\.0"),
         ({"bottleneck": Decimal("1.5")}, r"bottleneck=1\.5"),
+        ({"bottleneck": Fraction(3, 2)}, r"bottleneck=1\.5"),
+        ({"basis_options": {1: 2}}, "basis_options: 1=2"),
         ({"bottleneck": Decimal("Infinity")}, "bottleneck=inf"),
         ({"learning_rate": np.True_}, "learning_rate=True"),
         ({"match_parameters": 1, "model": "mlp"}, "match_parameters=1"),
@@ -95,7 +98,15 @@ def test_a_parameter_without_meaning_or_out_of_range_is_named(parameters, named)
         Run(**parameters)
 
 
-NINE = [np.int64(9), np.uint8(9), np.array(9), torch.tensor(9), Decimal(9), Decimal("9.0")]
+NINE = [
+    np.int64(9),
+    np.uint8(9),
+    np.array(9),
+    torch.tensor(9),
+    Decimal(9),
+    Decimal("9.0"),
+    Fraction(9),
+]
 
 
 @pytest.mark.parametrize("nine", NINE, ids=repr)

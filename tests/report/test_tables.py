@@ -84,7 +84,14 @@ def test_latex_has_no_bare_underscore_in_header_or_row_names(tmp_path):
         ("a|b", r"a\|b", r"a\textbar{}b"),
         ("<b>&", r"\<b>&", r"\textless{}b\textgreater{}\&"),
         ("two\n\nlines", "two lines", "two lines"),
-        ("[a](b) *c*", r"\[a](b) \*c\*", "[a](b) *c*"),
+        ("[a](b) *c*", r"\[a](b) \*c\*", "{[}a](b) {*}c{*}"),
+        ("* a", r"\* a", "{*} a"),
+        ("&lt; &#60; A&B", r"\&lt; \&#60; A&B", r"\&lt; \&\#60; A\&B"),
+        ("~a~", r"\~a\~", r"\textasciitilde a\textasciitilde "),
+        ('"quoted"', '"quoted"', '"quoted"'),
+        ("3.10", "3.10", "3.10"),
+        ("1e5", "1e5", "1e5"),
+        ("NA", "NA", "NA"),
         ("\N{HEBREW LETTER ALEF}", "\N{HEBREW LETTER ALEF}", "\N{HEBREW LETTER ALEF}"),
         ("w" * 300, "w" * 300, "w" * 300),
     ],
@@ -92,7 +99,8 @@ def test_latex_has_no_bare_underscore_in_header_or_row_names(tmp_path):
 def test_a_name_is_shown_as_it_is(tmp_path, name, markdown, latex):
     table = pd.DataFrame({"model": [name], "x": [0.5]}, index=pd.Index([name], name="row"))
     paths = tables.save(table, tmp_path, "named")
-    assert pd.read_csv(paths[0], index_col="row").loc[name, "model"] == name
+    read = pd.read_csv(paths[0], index_col="row", dtype=str, keep_default_na=False)
+    assert read.loc[name, "model"] == name
     *_, line = paths[1].read_text(encoding="utf-8").splitlines()
     assert line.split(" |")[0].strip("| ") == markdown
     texts = paths[2].read_text(encoding="utf-8").splitlines()
@@ -127,6 +135,12 @@ def test_a_notebook_shows_words_and_percent():
     assert made["95% from"].tolist() == ["+10.5%", "\N{MINUS SIGN}2.0%", "–"]
     assert made["test error"].tolist() == [1, 2, 3]
     assert table["low"].to_numpy()[0] == 0.105
+
+
+def test_a_notebook_shows_names_as_text():
+    page = tables.shown(pd.DataFrame({"label": ['<b>"cat"</b> & <script>']}), "label").to_html()
+    assert '&lt;b&gt;"cat"&lt;/b&gt; &amp; &lt;script&gt;' in page
+    assert "<b>" not in page and "<script>" not in page
 
 
 def test_a_long_table_is_shown_in_part():

@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from kanlib.data import load_images
+
 ELSEWHERE = """
 import os, signal, sys
 import pandas, platformdirs, psutil, pydantic, sklearn.datasets, sklearn.neighbors, torch
@@ -31,3 +35,13 @@ def test_a_model_trains_where_there_is_no_unix(tmp_path):
     command = [sys.executable, "-c", ELSEWHERE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch, tmp_path):
+    def homeless(_: str) -> str:
+        raise RuntimeError("no home directory")  # as platformdirs says it
+
+    monkeypatch.setattr("platformdirs.user_cache_dir", homeless)
+    with pytest.raises(FileNotFoundError, match="Set HOME or XDG_CACHE_HOME, or pass cache"):
+        load_images("digits")
+    assert len(load_images("digits", cache=tmp_path).test) == 360
