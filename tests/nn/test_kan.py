@@ -14,10 +14,10 @@ def test_a_network_in_one_line():
     assert model(torch.rand(7, 5)).shape == (7, 2)
     assert [layer.weight.shape for layer in model] == [(4, 4, 5), (2, 4, 4)]
     assert all(layer.spline_scale is not None for layer in model)
-    five: Any = 5
-    for widths in ([5], five, None):
-        with pytest.raises(ValueError, match=rf"widths={re.escape(str(widths))} "):
-            KAN(widths)
+    wrong: Any
+    for wrong in ([5], 5, None):
+        with pytest.raises(ValueError, match=f"widths={re.escape(str(wrong))} "):
+            KAN(wrong)
     with pytest.raises(TypeError, match=r"grid_size=8 .*basis=BSpline\(grid_size"):
         KAN([5, 2], grid_size=8)
 
