@@ -19,6 +19,7 @@ from kanlib.data import load_images, read_folder
 from kanlib.estimator import KANAutoencoder, holds_estimator
 from kanlib.experiments import Run, execute, load_record, splits_of
 from kanlib.files import try_to_write, write_together
+from kanlib.nn.arguments import as_device
 from kanlib.training import Score, TrainingDiverged, evaluate
 from kanlib.training.evaluation import apply, check_pixels
 
@@ -95,6 +96,9 @@ def encode(*, source: str, codes: str, weights: str, device: str) -> None:
         ValueError: the model does not take such images or rows.
         OSError: a file cannot be read or written.
     """
+    for name, taken in (("source", source), ("weights", weights)):
+        if Path(codes).resolve() == Path(taken).resolve():
+            raise ValueError(f"codes={codes!r} must be another file than {name}; it is read")
     try_to_write({Path(codes): ""})
     if holds_estimator(weights):
         estimator = KANAutoencoder.load(weights, device)
@@ -118,7 +122,10 @@ def encode(*, source: str, codes: str, weights: str, device: str) -> None:
 
 def _table(path: str, estimator: KANAutoencoder) -> pd.DataFrame:
     """The columns of a CSV file that the estimator knows."""
-    table = pd.read_csv(path).rename_axis("row")
+    try:
+        table = pd.read_csv(path).rename_axis("row")
+    except ValueError as error:  # it is empty, no text, or has a row that is too long
+        raise ValueError(f"{path} cannot be read: {error}") from error
     names = list(getattr(estimator, "feature_names_in_", table.columns))
     if missing := [name for name in names if name not in table]:
         raise ValueError(f"{path} has no column {missing[0]!r}; must have {', '.join(names)}")
@@ -156,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
         added.set_defaults(command=function)
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
-        added.add_argument("--device", default=automatic, help="cpu, cuda, ...")
+        added.add_argument("--device", type=_device, default=automatic, help="cpu, cuda, ...")
         return added
 
     training = command(train, "train", "train a model, measure it, and write its record")
@@ -196,6 +203,14 @@ def _parser() -> argparse.ArgumentParser:
 def _flags(name: str) -> list[str]:
     """With dashes, or as the notebook spells it."""
     return list(dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"]))
+
+
+def _device(text: str) -> str:
+    """The name of a device that is there."""
+    try:
+        return str(as_device(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _value(text: str) -> Any:

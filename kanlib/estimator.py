@@ -21,7 +21,9 @@ from kanlib.data.datasets import Images, Split
 from kanlib.experiments.run import Run
 from kanlib.experiments.weights import pack, unpack
 from kanlib.files import write_together
-from kanlib.strict import Checked, check_flags, explain
+from kanlib.nn.arguments import as_device
+from kanlib.strict import Checked, check_flags, explain, plain
+from kanlib.training.evaluation import to_numpy
 from kanlib.training.loop import train
 
 __all__ = ["KANAutoencoder"]
@@ -213,7 +215,7 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_is_fitted(self)
         path = _safetensors(path)
         arguments = self.get_params(deep=False) | {"device": None}
-        if not isinstance(self.random_state, int):
+        if not isinstance(plain(self.random_state), int):
             arguments["random_state"] = None
         kept = _Kept(
             arguments=arguments,
@@ -325,7 +327,7 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _device(self) -> torch.device:
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(self.device or automatic)
+        return as_device(self.device or automatic)
 
     def _to_model(self, rows: Any) -> Tensor:
         """Rows as the model sees them: (N, columns) -> (N, 1, 1, columns), scaled."""
@@ -333,8 +335,9 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self._tensor(((dense - self.low_) / self.span_ * 2 - 1)[:, None, None])
 
     def _tensor(self, values: Array) -> Tensor:
-        # A copy, as arrays may be read-only.
-        return torch.from_numpy(np.array(values, self.low_.dtype)).to(self._device())
+        with np.errstate(over="ignore"):
+            copy = np.array(values, self.low_.dtype)  # arrays may be read-only
+        return torch.from_numpy(copy).to(self._device())
 
     @torch.inference_mode()
     def _apply(self, function: Callable[[Any], Tensor], values: Any) -> Array:
@@ -342,11 +345,19 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         parts = [
             function(values[part]).cpu().numpy() for part in gen_batches(values.shape[0], _ROWS)
         ]
-        return np.concatenate(parts).astype(values.dtype)
+        made = np.concatenate(parts)
+        if np.isnan(made).any():
+            raise ValueError(
+                f"X has values from {values.min()} to {values.max()}, too far beyond those at fit "
+                f"for {made.dtype}"
+            )
+        return made.astype(values.dtype)
 
 
 def _unmasked(X: Any) -> Any:
-    """``X``, unless values of it are masked: scikit-learn would use what lies under the mask."""
+    """``X``, a tensor as an array; refused if masked: scikit-learn would use what is under it."""
+    if isinstance(X, Tensor):
+        return to_numpy(X)
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError("X has masked values; fill them, or leave their rows out")
     return X

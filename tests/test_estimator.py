@@ -184,6 +184,8 @@ def test_a_bar_is_shown_when_it_is_asked_for(
         ({"options": {"gridsize": 3}}, "gridsize=3"),
         ({"options": "grid_size"}, "options='grid_size'"),
         ({"options": {1: 2}}, r"options=\{1: 2\}"),
+        ({"device": "gpu"}, "device='gpu'"),
+        ({"device": "meta"}, "device='meta'"),
         ({"early_stopping": "false"}, "early_stopping='false'"),
         ({"verbose": "no"}, "verbose='no'"),
     ],
@@ -224,6 +226,41 @@ def test_rows_that_are_not_finite_are_refused(value: float):
             method(table)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.astype(">f8"),
+        lambda rows: np.asfortranarray(rows),
+        lambda rows: rows[::-1].copy()[::-1],
+        lambda rows: torch.from_numpy(rows).requires_grad_(),
+        lambda rows: rows.astype(object),
+        lambda rows: rows.astype(np.longdouble),
+    ],
+    ids="big-endian Fortran reversed tensor objects longdouble".split(),
+)
+def test_rows_may_lie_in_memory_as_they_like(change: Any):
+    rows = np.array(ROWS, dtype=np.float64)
+    encoder = quick().fit(rows)
+    changed = quick().fit(change(rows))
+    codes = encoder.transform(rows)
+    np.testing.assert_array_equal(changed.transform(change(rows)), codes)
+    np.testing.assert_array_equal(
+        changed.inverse_transform(change(codes)), encoder.inverse_transform(codes)
+    )
+
+
+def test_rows_of_sixteen_bits_are_numbers():
+    rows = torch.from_numpy(np.array(ROWS)).bfloat16()
+    codes = quick().fit_transform(rows)
+    np.testing.assert_array_equal(codes, quick().fit_transform(rows.float().numpy()))
+
+
+def test_rows_too_far_beyond_those_at_fit_are_refused():
+    encoder = quick().fit(ROWS.astype(np.float32))
+    with pytest.raises(ValueError, match=r"1e\+300.* float32"):
+        encoder.transform(np.full_like(ROWS, 1e300))
+
+
 def test_codes_of_another_size_are_refused():
     with pytest.raises(ValueError, match=r"\(178, 3\)"):
         quick().fit(ROWS).inverse_transform(ROWS[:, :3])
@@ -250,6 +287,25 @@ def test_a_file_gives_the_estimator_back(scaling: Any, dtype: type, tmp_path: Pa
     assert loaded.score(table) == encoder.score(table)
     again: Any = clone(loaded)
     assert same(again.fit(table), encoder, table)  # it knows its seed
+
+
+def test_arguments_of_numpy_and_torch_are_kept(tmp_path: Path):
+    first: Any = quick(
+        n_components=torch.tensor(2),
+        learning_rate=np.float32(0.25),
+        random_state=np.int64(3),
+        options={"grid_size": np.int64(4)},
+    )
+    first.fit(ROWS).save(tmp_path / "rows.safetensors")
+    loaded = KANAutoencoder.load(tmp_path / "rows.safetensors")
+    kept = {
+        "n_components": 2,
+        "learning_rate": 0.25,
+        "random_state": 3,
+        "options": {"grid_size": 4},
+    }
+    assert kept.items() <= loaded.get_params().items()
+    assert same(first, loaded, ROWS)
 
 
 def test_the_bare_model_is_in_the_file(tmp_path: Path):

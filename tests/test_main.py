@@ -189,6 +189,38 @@ def test_a_file_that_cannot_be_written_is_found_before_the_work(
     assert str(folder) in said
 
 
+def test_encode_does_not_write_over_what_it_reads(
+    wine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    WINE.to_csv(tmp_path / "wine.csv", index=False)
+    for read in (tmp_path / "wine.csv", wine):
+        before = read.read_bytes()
+        said = refused(capsys, "encode", tmp_path / "wine.csv", read, "--weights", wine)
+        assert f"codes={str(read)!r}" in said
+        assert read.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"", "a,b\n1,2".encode("utf-16"), b"a,b\n1,2\n1,2,3\n"], ids=str
+)
+def test_a_table_that_is_none_is_named(
+    content: bytes, wine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (table := tmp_path / "wine.csv").write_bytes(content)
+    said = refused(capsys, "encode", table, tmp_path / "codes.csv", "--weights", wine)
+    assert f"{table} cannot be read" in said
+
+
+def test_a_device_that_is_not_there_is_named_before_anything_is_done(
+    capsys: pytest.CaptureFixture[str],
+):
+    for device in ("gpu", "meta"):
+        said = refused(
+            capsys, "encode", "nowhere", "codes.csv", "--weights", "x", "--device", device
+        )
+        assert f"argument --device: device={device!r} cannot be used" in said
+
+
 def test_encode_refuses_what_the_model_does_not_take(
     record: Path, wine: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

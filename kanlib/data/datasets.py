@@ -79,6 +79,9 @@ class Split:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
+        for name, value in (("images", images), ("labels", labels)):
+            if not isinstance(value, Tensor) or value.layout is not torch.strided:
+                raise ValueError(f"{name} of {type(value)} must be a dense torch.Tensor")
         if images.ndim != 4 or images.numel() == 0 or not images.is_floating_point():
             raise ValueError(
                 f"images of shape {tuple(images.shape)} and {images.dtype} must be (N, C, H, W), "
@@ -346,6 +349,8 @@ def _decode(name: str, source: Source, folder: Path | None) -> Images:
         _check_classes(decoded.classes)
         if not isinstance(entry, Torchvision):  # those are as they were published
             decoded = decoded._replace(notes=(*decoded.notes, *_oddities(decoded)))
+        if entry is None or callable(entry):  # likewise
+            decoded = decoded._replace(notes=(*decoded.notes, *_repeated(decoded)))
         hashes = {key: array_hash(array) for key, array in decoded.arrays.items()}
         images = _images(name, decoded, hashes)
     except Exception as error:  # a decoder may raise anything; the user needs the place
@@ -395,8 +400,20 @@ def _oddities(decoded: Decoded) -> list[str]:
     return notes
 
 
+def _repeated(decoded: Decoded) -> list[str]:
+    """A note on test images that are training images, too."""
+    train, test = (map(array_hash, decoded.arrays[f"{name}_images"]) for name in ("train", "test"))
+    known = set(train)
+    if twice := sum(image in known for image in test):
+        what = "the same values as a training image, so test errors say less"
+        return [tally(twice, "test image has", "test images have", what)]
+    return []
+
+
 def _check_classes(classes: tuple[str, ...]) -> None:
     """Refuse names that no record could hold, or that do not tell classes apart."""
+    if not isinstance(classes, tuple):
+        raise ValueError(f"classes={classes!r} must be a tuple of names")
     if wrong := [name for name in classes if not isinstance(name, str) or name != shown(name)]:
         raise ValueError(f"classes: {wrong[0]!r} must be text on one line, valid Unicode (NFC)")
     if len(set(classes)) < len(classes):

@@ -211,7 +211,13 @@ def _to_arrays(train: Windows, test: Windows) -> Decoded:
         )
     arrays: dict[str, NDArray[Any]] = {}
     for split, (values, labels) in (("train", train), ("test", test)):
-        scaled = (2 * (values - low) / (high - low) - 1).astype(np.float32)
+        with np.errstate(over="ignore"):
+            scaled = (2 * (values - low) / (high - low) - 1).astype(np.float32)
+        if not np.isfinite(scaled).all():
+            raise ValueError(
+                f"the {split} values go from {values.min():g} to {values.max():g}, too far beyond "
+                f"the training values, which go from {low:g} to {high:g}"
+            )
         arrays[f"{split}_images"] = scaled[:, :, None]  # (N, C, T) -> (N, C, 1, T)
         arrays[f"{split}_labels"] = np.searchsorted(classes, labels).astype(np.int64)
     return Decoded(arrays, tuple(shown(str(name)) for name in classes))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import torch
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from kanlib.models.autoencoder import Autoencoder, Shape
 from kanlib.models.registry import MODELS, build_model, check_options
@@ -36,8 +36,21 @@ PLACE = ("dataset", "bottleneck", "seed")
 # File systems take names of 255 bytes; the longest ending, .safetensors, has 12.
 _LONGEST_STEM = 200
 Activation = Literal["relu", "gelu", "silu", "prelu"]
+# Windows has no folders of these names, with any ending.
+_RESERVED = {"CON", "PRN", "AUX", "NUL"}
+_RESERVED |= {f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10)}
+
+
+def _names_a_folder(name: str) -> str:
+    if name.endswith(".") or name.partition(".")[0].upper() in _RESERVED:
+        raise ValueError(f"{name!r} must be a name that a folder may have on Windows, too")
+    return name
+
+
 # It names a folder of records.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Name = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"), AfterValidator(_names_a_folder)
+]
 
 
 class Run(Settings):

@@ -14,6 +14,7 @@ from kanlib.experiments.record import Record, load_record
 from kanlib.experiments.run import Run
 from kanlib.models.autoencoder import Autoencoder, Shape
 from kanlib.nn.grids import refine_model
+from kanlib.strict import plain
 
 _ORIGIN = "kanlib"  # the entry of the file's metadata that says where the weights come from
 _CURE = "train it again: kanlib.experiments.execute(run, images).save(results_dir)"
@@ -31,7 +32,8 @@ def pack(model: Autoencoder, run: Run, shape: Shape, **more: Any) -> bytes:
     own = {"memory_format": torch.contiguous_format}  # the format knows no weights that are shared
     tensors = {name: tensor.clone(**own) for name, tensor in model.state_dict().items()}
     # One entry: the format keeps several in an order that changes, and with it the file's hash.
-    return save(tensors, {_ORIGIN: json.dumps({"run": run.model_dump(), "shape": shape, **more})})
+    origin = {"run": run.model_dump(), "shape": shape, **more}
+    return save(tensors, {_ORIGIN: json.dumps(origin, default=plain)})
 
 
 def load(record: Record | str | Path) -> Autoencoder:

@@ -43,3 +43,17 @@ def check_functions(
     known = isinstance(dtype, torch.dtype)  # a name, or a dtype of numpy, is none
     if dtype is not None and not (known and dtype.is_floating_point):
         raise ValueError(f"{owner}: dtype={dtype!r} must be floating point, such as torch.float32")
+
+
+def as_device(device: Any) -> torch.device:
+    """A device that is there.
+
+    Raises:
+        ValueError: torch knows no such device, or cannot compute on it.
+    """
+    try:
+        torch.zeros((), device=device).item()
+        return torch.device(device)
+    except (AssertionError, RuntimeError, TypeError) as error:  # as the backend likes
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device={device!r} cannot be used: {reason}") from error

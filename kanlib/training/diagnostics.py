@@ -66,7 +66,7 @@ class StepLog:
         """
         if self._entries is None:
             return {}
-        loss, norm = self._entries[:, : -(-self._steps // self.every)].cpu().numpy()
+        loss, norm = to_numpy(self._entries[:, : -(-self._steps // self.every)])
         return {"step_loss": loss, "gradient_norm": norm}
 
     def state(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ split and scored on the same points, each of which is then among its own three n
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -377,15 +378,17 @@ def knn_score(
     from sklearn.neighbors import KNeighborsClassifier
 
     voters = KNeighborsClassifier(neighbours, algorithm="brute")
-    voters.fit(to_numpy(fit_on), to_numpy(fit_labels))
-    with _in_parts(fit_on):
+    with _in_parts(fit_on), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes")  # there may be many
+        voters.fit(to_numpy(fit_on), to_numpy(fit_labels))
         truth, predicted = to_numpy(test_labels), voters.predict(to_numpy(test_on))
-    # All classes, those too that are neither true nor predicted in this split.
-    known = np.union1d(truth, to_numpy(fit_labels)) if classes is None else np.arange(classes)
-    counts = confusion_matrix(truth, predicted, labels=known)
+        # All classes, those too that are neither true nor predicted in this split.
+        known = np.union1d(truth, to_numpy(fit_labels)) if classes is None else np.arange(classes)
+        counts = confusion_matrix(truth, predicted, labels=known)
+        f1 = f1_score(truth, predicted, average="weighted")
     return Score(
         accuracy=float((truth == predicted).mean()),
-        f1=float(f1_score(truth, predicted, average="weighted")),
+        f1=float(f1),
         confusion=tuple(tuple(int(n) for n in row) for row in counts),
     )
 

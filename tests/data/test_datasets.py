@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -253,6 +254,27 @@ def test_a_split_of_other_tensors_is_refused(images, labels, stated):
         Split(images, labels)
 
 
+@pytest.mark.parametrize(
+    ("images", "labels", "named"),
+    [
+        (np.zeros((2, 1, 4, 4)), torch.arange(2), "images .*ndarray"),
+        (torch.zeros(2, 1, 4, 4), [0, 1], "labels .*list"),
+        (torch.zeros(2, 1, 4, 4).to_sparse(), torch.arange(2), "images .*dense"),
+    ],
+    ids=["array", "list", "sparse"],
+)
+def test_images_and_labels_are_dense_tensors(images: Any, labels: Any, named: str):
+    with pytest.raises(ValueError, match=named):
+        Split(images, labels)
+
+
+@pytest.mark.parametrize("classes", [["a", "b"], "ab", None])
+def test_names_of_classes_are_a_tuple(classes: Any):
+    split = Split(torch.zeros(2, 1, 4, 4), torch.arange(2))
+    with pytest.raises(ValueError, match=re.escape(f"classes={classes!r} must be a tuple")):
+        Images("own", split, split, classes)
+
+
 def noise(**changes: object) -> tuple[dict, tuple[str, ...]]:
     """A toy data set; what is changed to None is left out."""
     draw, arrays = np.random.default_rng(0), {}
@@ -316,8 +338,13 @@ def test_classes_are_told_apart_by_names_that_a_record_can_hold(monkeypatch):
         ({f"{s}_labels": np.zeros(n, int) for s, n in (("train", 30), ("test", 10))}, "a", "one c"),
         ({"train_labels": np.arange(30)}, tuple(map(str, range(30))), "most of the 30 classes"),
         ({}, ("Cat", "cat "), "'Cat' and 'cat ' look alike"),
+        (
+            {"test_images": noise()[0]["train_images"][:10]},
+            ("a", "b"),
+            "10 test images have the same",
+        ),
     ],
-    ids=["one split", "neither", "single", "many", "alike"],
+    ids=["one split", "neither", "single", "many", "alike", "repeated"],
 )
 def test_what_is_odd_is_said_and_kept(monkeypatch, changes, classes, said):
     monkeypatch.setitem(DATASETS, "noise", lambda: (noise(**changes)[0], tuple(classes)))

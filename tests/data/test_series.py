@@ -93,6 +93,7 @@ def test_the_label_may_stand_in_any_column_and_a_changed_file_is_read_again(tmp_
         (TRAIN, TEST.replace("6", '"6,5"'), "row 2, column 't2': '6,5' .*decimal point"),
         (TRAIN, TEST.replace("6", "NA"), "row 2, column 't2': 'NA'"),
         (TRAIN, TEST.replace("6", "1e999"), "row 2, column 't2': '1e999'"),
+        (TRAIN, TEST.replace("6", "1e45"), "the test values .*1e.45, too far beyond"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(tmp_path, own_cache, train_text, test_text, stated):
@@ -122,6 +123,7 @@ def test_a_missing_file_is_named(tmp_path):
         load_images("none", tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.*the same values:UserWarning")
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_takes_windows_and_is_trained_and_scored_as_on_images(tmp_path, name):
     draw = np.random.default_rng(0)

@@ -26,6 +26,14 @@ def test_losses_and_gradient_norms_of_a_known_model():
     assert arrays["gradient_norm"] == pytest.approx([5, 15, 25])  # |(3, 4)| times step + 1
 
 
+def test_steps_of_sixteen_bits_are_logged():
+    model, log = nn.Linear(2, 1, dtype=torch.bfloat16), StepLog(every=1)
+    loss = model(torch.ones(1, 2, dtype=torch.bfloat16)).square().sum()
+    loss.backward()
+    log(model, loss.detach())
+    assert log.arrays()["step_loss"].tolist() == [loss.item()]
+
+
 def test_a_training_that_is_watched_is_the_same(few_digits: Images):
     trained = []
     log = StepLog(every=1)

@@ -73,6 +73,11 @@ def test_accuracy_f1_and_confusion_are_those_done_by_hand():
     assert score.f1 == pytest.approx((3 * 4 / 5 + 1 * 2 / 3) / 4)
 
 
+def test_there_may_be_as_many_classes_as_images():
+    many = torch.arange(40)
+    assert knn_score(many[:, None], many, many[:, None], many, neighbours=1).accuracy == 1
+
+
 def test_three_neighbours_vote():
     votes = knn_score(line(0, 1, 2, 3), labels(0, 1, 1, 0), line(0.1), labels(1))
     assert votes.accuracy == 1.0  # the nearest says 0, the next two 1
