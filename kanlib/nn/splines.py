@@ -91,7 +91,7 @@ def bspline_slope(
     if derivative % 2 == 0:
         return _truncated_powers(offset.abs_(), degree, spline_order, unit)
     slope = _truncated_powers(offset.abs(), degree, spline_order, unit)
-    return slope.mul_(offset.sign_().neg_())
+    return slope.mul_(offset.sign_())
 
 
 def knot_basis(x: Tensor, knots: Tensor, spline_order: int) -> Tensor:
@@ -230,12 +230,12 @@ def _steps(x: Tensor, grid_size: int, spline_order: int, grid_range: tuple[float
 def _offsets(
     x: Tensor, grid_size: int, spline_order: int, grid_range: tuple[float, float], unit: float
 ) -> Tensor:
-    """Signed distances z - c_j of ``x`` from the centre of each bump, times ``unit``."""
+    """Signed distances c_j - z from ``x`` to the centre of each bump, times ``unit``."""
     low, high = grid_range
     z = (x - low) * (unit * grid_size / (high - low))
     centres = torch.arange(grid_size + spline_order, dtype=x.dtype, device=x.device)
     centres = (centres - (spline_order - 1) / 2) * unit  # (M,)
-    return z.unsqueeze(-2) - centres.unsqueeze(-1)  # (..., M, I)
+    return centres.unsqueeze(-1) - z.unsqueeze(-2)  # (..., M, I)
 
 
 def _truncated_powers(
