@@ -112,12 +112,12 @@ def inference(case: Case, competitor: Competitor, device: str, compiled: Compile
 
 @cache
 def _wide(case: Case) -> "Images":
-    """A batch to train on, and 64 to test on; kept, as what is measured is not the data's."""
+    """A batch to train on, and eight to test on; kept, as what is measured is not the data's."""
     from kanlib.data import Images, Split
 
     parts = [
         Split(_images(case, count), torch.arange(count) % 2)
-        for count in (case.batch, 64 * case.batch)
+        for count in (case.batch, 8 * case.batch)
     ]
     return Images("wide", *parts, ("a", "b"))
 
