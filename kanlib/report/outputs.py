@@ -94,7 +94,7 @@ OUTPUTS = {
     ),
     "notebooks/11_stability.ipynb": Outputs(tables=("{name}",), figures=("{name}",)),
     "notebooks/12_better_kans.ipynb": Outputs(
-        tables=("{name}", "league", "league_verdicts"),
+        tables=("{name}", "league", "league_verdicts", "tasks"),
         figures=("{name}", "league"),
     ),
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from pages import assert_quoted
-from project.test_readme import SAME, mean, mnist, numbers, of, records, row, with_lines
+from project.test_readme import SAME, at_16, mean, mnist, numbers, of, records, row, with_lines
 
 from kanlib.experiments import Record, load_experiment, to_frame
 from kanlib.report import claims, stability
@@ -148,11 +148,16 @@ QUOTED: list[tuple[Path, str, Callable[[], float]]] = [
     (BETTER, "0.086", lambda: tried("kan-shared")),
     (BETTER, "0.087", lambda: tried("mlp")),
     (BETTER, "0.060", lambda: tried("cnn-dense")),
+    (BETTER, "4%", lambda: 1 - at_16("kan-shared") / at_16("mlp")),
+    (BETTER, "1.4", lambda: at_16("kan-pure") / at_16("kan-shared")),
+    (BETTER, "49%", lambda: at_16("kan-pure", "test_recall")),
+    (BETTER, "52%", lambda: at_16("pca", "test_recall")),
+    (BETTER, "59%", lambda: at_16("kan-shared", "test_recall")),
 ]  # fmt: skip
 # Sizes of data and codes, definitions, confidence.
 PLAIN = {
     INTERPRETABILITY: "9 95% 5% 784 0 1",
-    BETTER: "9 40,000 95% 2% 0.016",
+    BETTER: "9 16 40,000 100,000 95% 2% 0.016 0 1 0.2 9,380",
     SERIES: "2 3 4 24 67 150 50 95% 1 11,314 7,532 2,000 16 64",
 }
 
@@ -181,6 +186,22 @@ def test_what_the_prose_says_of_verdicts_in_words():
     assert (table["edges"].xs("CNN", level="rival") == "not compared").all()
     decided = int(table[["better", "worse", "undecided"]].to_numpy().sum())
     assert 1 <= 0.05 * decided <= 2  # "one or two may mislead"
+
+
+def test_what_the_prose_says_of_the_league_in_words():
+    table: Any = pd.read_csv("results/league_verdicts.csv").set_index(["cell", "against"])
+    said = table["verdict"].unstack()
+    assert said["MLP"].to_list() == ["better", "level"]  # cells in the order of their names
+    assert said["CNN"].dropna().to_list() == ["worse"]
+    assert (said[["linear", "PCA"]] == "better").all(axis=None)
+    assert at_16("mlp", "test_recall") == pytest.approx(
+        at_16("kan-shared", "test_recall"), abs=0.005
+    )
+    shared, rival = (at_16(model, "parameters") for model in ("kan-shared", "kan-pure"))
+    assert rival / shared == pytest.approx(1.5, abs=0.01)
+    for kind in ("gaussian", "salt_pepper"):
+        errors = [at_16(model, f"test_mse_{kind}") for model in ("kan-shared", "mlp")]
+        assert errors[0] == pytest.approx(errors[1], rel=0.06)
 
 
 def test_the_mlp_is_ahead_with_all_edges_and_behind_with_few():
