@@ -96,9 +96,10 @@ def encode(*, source: str, codes: str, weights: str, device: str) -> None:
         ValueError: the model does not take such images or rows.
         OSError: a file cannot be read or written.
     """
-    for name, taken in (("source", source), ("weights", weights)):
-        if Path(codes).resolve() == Path(taken).resolve():
-            raise ValueError(f"codes={codes!r} must be another file than {name}; it is read")
+    pair = [Path(weights).with_suffix(ending) for ending in (".json", ".safetensors")]
+    for name, taken in (("source", [Path(source)]), ("weights", [Path(weights), *pair])):
+        if Path(codes).resolve() in (path.resolve() for path in taken):
+            raise ValueError(f"codes={codes!r} must be another file than those of {name}")
     try_to_write({Path(codes): ""})
     if holds_estimator(weights):
         estimator = KANAutoencoder.load(weights, device)
@@ -126,6 +127,10 @@ def _table(path: str, estimator: KANAutoencoder) -> pd.DataFrame:
         table = pd.read_csv(path).rename_axis("row")
     except ValueError as error:  # it is empty, no text, or has a row that is too long
         raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells for names of rows
+        raise ValueError(
+            f"{path} has rows with more cells than its first line; each column must have a name"
+        )
     names = list(getattr(estimator, "feature_names_in_", table.columns))
     if missing := [name for name in names if name not in table]:
         raise ValueError(f"{path} has no column {missing[0]!r}; must have {', '.join(names)}")

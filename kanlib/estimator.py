@@ -327,7 +327,7 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _device(self) -> torch.device:
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
-        return as_device(self.device or automatic)
+        return as_device(automatic if self.device is None else self.device)
 
     def _to_model(self, rows: Any) -> Tensor:
         """Rows as the model sees them: (N, columns) -> (N, 1, 1, columns), scaled."""

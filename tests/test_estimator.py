@@ -186,6 +186,7 @@ def test_a_bar_is_shown_when_it_is_asked_for(
         ({"options": {1: 2}}, r"options=\{1: 2\}"),
         ({"device": "gpu"}, "device='gpu'"),
         ({"device": "meta"}, "device='meta'"),
+        ({"device": ""}, "device=''"),
         ({"early_stopping": "false"}, "early_stopping='false'"),
         ({"verbose": "no"}, "verbose='no'"),
     ],

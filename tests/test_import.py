@@ -44,6 +44,7 @@ import sys, kanlib.data, kanlib.experiments, kanlib.interpretability, kanlib.rep
 print("\\n".join(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert not programs & set(done.stdout.split())
 
 

@@ -200,6 +200,29 @@ def test_encode_does_not_write_over_what_it_reads(
         assert read.read_bytes() == before
 
 
+def test_encode_does_not_write_over_the_other_file_of_a_record(
+    record: Path, images: Path, capsys: pytest.CaptureFixture[str]
+):
+    files = record, record.with_suffix(".safetensors")
+    before = [file.read_bytes() for file in files]
+    for codes, weights in (files, files[::-1]):
+        said = refused(capsys, "encode", images, codes, "--weights", weights)
+        assert f"codes={str(codes)!r}" in said
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_rows_with_more_cells_than_names_are_refused(
+    wine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    # pandas would take the first cell for the name of the row, and shift the others.
+    first, *rows = WINE.to_csv(index=False).splitlines()
+    for more in (",", ",1"):
+        table = tmp_path / "wine.csv"
+        table.write_text("\n".join([first, *(row + more for row in rows)]))
+        said = refused(capsys, "encode", table, tmp_path / "codes.csv", "--weights", wine)
+        assert f"{table} has rows with more cells than its first line" in said
+
+
 @pytest.mark.parametrize(
     "content", [b"", "a,b\n1,2".encode("utf-16"), b"a,b\n1,2\n1,2,3\n"], ids=str
 )

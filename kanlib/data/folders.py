@@ -81,7 +81,7 @@ def find_folder(name: str, root: Path | None, looked: list[str]) -> Source | Non
     if not ((folder / "train").is_dir() and (folder / "test").is_dir()):
         looked.append(f"{folder}/train/<class>/ and {folder}/test/<class>/{contents(folder)}")
         if name != "folder":
-            looked.append(f"{folder}/train.csv and {folder}/test.csv, for windows")
+            looked.append(f"{folder}/train.csv and {folder}/test.csv, for windows or texts")
         return None
     endings = _endings()
     try:

@@ -163,7 +163,7 @@ def _check_names(path: Path, names: list[str]) -> list[str]:
     if "label" not in names or len(names) < 2:
         raise ValueError(
             f"{path} begins with the columns {names[:4]}; its first line must name a column "
-            "'label' and at least one column of values, with commas between them"
+            "'label' and columns of values, or 'label' and 'text', with commas between them"
         )
     for at, name in enumerate(names):
         if not name or _UNNAMED.fullmatch(name):
