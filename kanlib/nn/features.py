@@ -16,7 +16,7 @@ from kanlib.nn.base_functions import BASE_FUNCTIONS
 from kanlib.nn.bases import Basis
 
 # So many values of a basis are computed at a time: they fit into a core's cache.
-_SCRATCH = 2**17
+_SCRATCH = 2**18
 # A scaled weight with more elements is multiplied 128 outputs at a time, to save memory.
 _LARGE_WEIGHT = 2**22
 
