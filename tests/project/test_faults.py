@@ -39,10 +39,9 @@ def mount(tmp_path):
     subprocess.run(["umount", str(target)], capture_output=True)
 
 
-def test_five_kills_do_no_harm(tmp_path, undisturbed):
-    killed = faults.torment(tmp_path, undisturbed, kills=5, seed=0)
-    assert killed.total() == 5
-    assert set(killed) == set(faults.KINDS)
+def test_a_kill_of_each_kind_does_no_harm(tmp_path, undisturbed):
+    killed = faults.torment(tmp_path, undisturbed, kills=len(faults.KINDS), seed=0)
+    assert killed == dict.fromkeys(faults.KINDS, 1)
 
 
 def test_the_run_of_a_process_is_known_by_its_log(tmp_path):
