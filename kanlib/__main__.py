@@ -131,12 +131,24 @@ def _table(path: str, estimator: KANAutoencoder) -> pd.DataFrame:
         raise ValueError(
             f"{path} has rows with more cells than its first line; each column must have a name"
         )
+    if table.empty:
+        raise ValueError(f"{path} has no rows below its first line")
     names = list(getattr(estimator, "feature_names_in_", table.columns))
     if missing := [name for name in names if name not in table]:
         raise ValueError(f"{path} has no column {missing[0]!r}; must have {', '.join(names)}")
+    numbers: Any = pd.to_numeric(pd.Series(table.columns), errors="coerce")
+    if numbers.notna().all() and list(numbers) != list(range(len(numbers))):
+        raise ValueError(f"{path} begins with numbers; its first line must name the columns")
     if others := [str(name) for name in table if name not in names]:
         print(f"not used of {path}: {', '.join(others)}", file=sys.stderr)
-    return table.loc[:, names]
+    cells = table.loc[:, names]
+    values = cells.apply(pd.to_numeric, errors="coerce")
+    for row, column in np.argwhere(~np.isfinite(values.to_numpy(dtype=float)))[:1]:
+        raise ValueError(
+            f"{path}, row {row + 1} below the first line, column {names[column]!r}: "
+            f"{cells.iat[row, column]!r} must be a finite number (nan is an empty cell)"
+        )
+    return values
 
 
 def _images(folder: str) -> tuple[Any, pd.Index]:

@@ -346,7 +346,7 @@ class KANAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             function(values[part]).cpu().numpy() for part in gen_batches(values.shape[0], _ROWS)
         ]
         made = np.concatenate(parts)
-        if np.isnan(made).any():
+        if not np.isfinite(made).all():
             raise ValueError(
                 f"X has values from {values.min()} to {values.max()}, too far beyond those at fit "
                 f"for {made.dtype}"

@@ -1,6 +1,7 @@
 """The command line: train, evaluate, encode."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,38 @@ def test_a_table_that_is_none_is_named(
     (table := tmp_path / "wine.csv").write_bytes(content)
     said = refused(capsys, "encode", table, tmp_path / "codes.csv", "--weights", wine)
     assert f"{table} cannot be read" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text.splitlines()[0] + "\n", "has no rows below its first line"),
+        (lambda text: text.replace("14.23", "", 1), "row 1 below the first line, column 'alcohol'"),
+        (lambda text: text.replace("14.23", "a lot", 1), "'a lot' must be a finite number"),
+        (lambda text: text.replace("14.23", "1e999", 1), "must be a finite number"),
+    ],
+)
+def test_a_cell_that_is_no_number_is_named(
+    change: Callable[[str], str],
+    said: str,
+    wine: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    (table := tmp_path / "wine.csv").write_text(change(WINE.to_csv(index=False)))
+    assert said in refused(capsys, "encode", table, tmp_path / "codes.csv", "--weights", wine)
+
+
+def test_a_table_without_names_is_refused_where_none_are_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    weights, table, codes = (tmp_path / name for name in ("w.safetensors", "t.csv", "c.csv"))
+    KANAutoencoder(2, model="pca").fit(WINE.to_numpy()).save(weights)
+    WINE.to_csv(table, index=False, header=False)
+    assert "begins with numbers" in refused(capsys, "encode", table, codes, "--weights", weights)
+    pd.DataFrame(WINE.to_numpy()).to_csv(table, index=False)  # named 0, 1, ...
+    assert main(["encode", str(table), str(codes), "--weights", str(weights)]) == 0
+    assert len(pd.read_csv(codes)) == len(WINE)
 
 
 def test_a_device_that_is_not_there_is_named_before_anything_is_done(

@@ -177,6 +177,12 @@ def at_16(model: str, metric: str = "test_mse") -> float:
     return mean("league-mnist-100k", metric, model=model, **settings[model])
 
 
+def verdict_at_16(column: str) -> float:
+    """On the best KAN against the best MLP there."""
+    cell = "MNIST at 16, about 100,000 parameters"
+    return float(row("results/league_verdicts.csv", cell=cell, against="MLP")[column])
+
+
 def reached(layer: int, part: int, **settings: Any) -> float:
     """Share of a layer's inputs: 0 on the grid, 1 where splines fade out, 2 beyond them."""
     runs = found("sensitivity-mnist", **settings)
@@ -381,6 +387,8 @@ QUOTED: list[tuple[Path, str, Callable[[], float]]] = [
     (FINDINGS, "30%", lambda: 1 - mean("league-mnist-40k", model="cnn-dense", activation="silu",
      learning_rate=0.008) / mean("league-mnist-40k", model="kan-shared", basis="gaussian-rbf",
      depth=2, learning_rate=0.016)),
+    (FINDINGS, "1.4%", lambda: -verdict_at_16("high")),
+    (FINDINGS, "6.2%", lambda: -verdict_at_16("low")),
     (FINDINGS, "1.4", lambda: at_16("kan-pure") / at_16("kan-shared")),
     (FINDINGS, "49%", lambda: at_16("kan-pure", "test_recall")),
     (FINDINGS, "59%", lambda: at_16("kan-shared", "test_recall")),
