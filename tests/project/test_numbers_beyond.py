@@ -76,9 +76,15 @@ def steps(name: str) -> float:
 
 def on_texts(model: str, size: int, metric: str = "test_mse") -> float:
     settings: dict[str, Any] = SAME if model == "mlp" else {}
+    if model == "kan-shared":
+        settings = {"basis": "gaussian-rbf", "depth": 2, "budget": AS_LARGE[size]}
     if model == "lsa":  # it is fitted
         settings = {"epochs": None, "decay": None}
     return mean("text-20news", metric, model=model, bottleneck=size, **settings)
+
+
+TEXTS = ("lsa", "kan", "kan-pure", "linear", "mlp", "kan-shared")
+AS_LARGE = {16: 640544, 32: 1282112, 64: 2568320}  # as AE-KAN
 
 
 def pure_against_lsa() -> float:
@@ -140,6 +146,8 @@ QUOTED: list[tuple[Path, str, Callable[[], float]]] = [
     (SERIES, "30", lambda: len(runs_of("kan"))),
     (SERIES, "7%", lambda: 1 - on_texts("mlp", 64) / on_texts("lsa", 64)),
     (SERIES, "0.14%", pure_against_lsa),
+    (SERIES, "0.917", lambda: on_texts("kan-shared", 16, "test_relative_error")),
+    (SERIES, "0.921", lambda: on_texts("mlp", 16, "test_relative_error")),
     (SERIES, "20", lambda: on_texts("kan-pure", 16, "parameters")
      / on_texts("lsa", 16, "parameters")),
     (BETTER, "30%", lambda: 1 - cnn() / kan()),
@@ -212,6 +220,15 @@ def test_the_mlp_is_ahead_with_all_edges_and_behind_with_few():
 def test_lines_hurt_the_decoder_more_and_edges_are_simpler_than_noise():
     assert 0 < with_lines("encoder") < with_lines("decoder")
     assert measure("explained", PURE) > measure("noise_explained", PURE)
+
+
+def test_what_the_prose_says_of_texts_in_words():
+    least = {size: min(on_texts(model, size) for model in TEXTS) for size in AS_LARGE}
+    assert all(on_texts("mlp", size) < 1.02 * least[size] for size in AS_LARGE)  # level at most
+    assert all(on_texts("kan", size) > on_texts("lsa", size) for size in AS_LARGE)
+    assert 0.98 < on_texts("kan-shared", 16) / on_texts("mlp", 16) < 1.02
+    assert all(0.98 < on_texts("kan-shared", n) / on_texts("lsa", n) < 1.02 for n in (32, 64))
+    assert on_texts("kan", 16, "parameters") == AS_LARGE[16]
 
 
 def test_what_the_prose_says_of_series_in_words():
