@@ -20,7 +20,7 @@ WORDS = {
     "test_recall": "recall at 5",
     "test_mse_gaussian": "error from Gaussian noise",
     "test_mse_salt_pepper": "error from salt and pepper",
-    "unit_mse": "test error, pixels in [0, 1]",
+    "unit_mse": "test error, pixels from 0 to 1",
     "test_mse_min": "least test error",
     "test_mse_max": "largest test error",
     "knn_accuracy": "3-NN accuracy",
