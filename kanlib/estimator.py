@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 import kanlib.extras  # noqa: F401
-from kanlib.data.datasets import Images, Split
+from kanlib.data.images import Images, Split
 from kanlib.experiments.run import Run
 from kanlib.experiments.weights import pack, unpack
 from kanlib.files import write_together

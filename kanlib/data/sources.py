@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 # train_images and test_images (N, C, H, W), uint8 from 0 to 255 or float32 from -1 to 1;
 # train_labels and test_labels (N,) int64. The fingerprint of a data set depends on their order.
 Arrays = Mapping[str, NDArray[Any]]
-_DECODING = "2"  # a new number, when files that did not change are decoded in another way
+_DECODING = "3"  # a new number, when files that did not change are decoded in another way
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

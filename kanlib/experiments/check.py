@@ -4,7 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from kanlib.data.datasets import Images, load_images
+from kanlib.data.datasets import load_images
+from kanlib.data.images import Images
 from kanlib.experiments.grid import find_experiment, load_experiment
 from kanlib.experiments.rehearsal import check_run
 from kanlib.experiments.run import Run

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kanlib.data.datasets import Images
+from kanlib.data.images import Images
 from kanlib.experiments.environment import environment
 from kanlib.experiments.measurement import arrays_of, measure, record_of, splits_of
 from kanlib.experiments.record import Arrays, Record, load_record, save_record

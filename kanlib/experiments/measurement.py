@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from kanlib.data.datasets import Images
+from kanlib.data.images import Images
 from kanlib.experiments.environment import Environment
 from kanlib.experiments.record import SCHEMA, Arrays, Record
 from kanlib.experiments.run import Run

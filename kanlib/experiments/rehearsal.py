@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kanlib.data.datasets import Images, Split
+from kanlib.data.images import Images, Split
 from kanlib.experiments.environment import environment
 from kanlib.experiments.frames import row
 from kanlib.experiments.measurement import arrays_of, measure, record_of, splits_of

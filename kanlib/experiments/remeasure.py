@@ -7,7 +7,8 @@ be measured now, without training.
 import argparse
 import sys
 
-from kanlib.data.datasets import Images, load_images
+from kanlib.data.datasets import load_images
+from kanlib.data.images import Images
 from kanlib.experiments.environment import environment
 from kanlib.experiments.grid import find_experiment, load_experiment
 from kanlib.experiments.measurement import measure, metric_name, splits_of

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kanlib.data.datasets import Images, load_images
+from kanlib.data.datasets import load_images
+from kanlib.data.images import Images
 from kanlib.experiments.environment import environment
 from kanlib.experiments.execution import execute
 from kanlib.experiments.record import CURE as RECORD_CURE

@@ -393,34 +393,6 @@ BASES: dict[str, type[Any]] = {
 }
 
 
-def noisy_coefficients(
-    basis: Basis, init_noise: float, shape: tuple[int, ...], device: torch.device
-) -> Tensor:
-    """Coefficients of functions that interpolate uniform noise at the P points of a basis.
-
-    The noise lies within ``init_noise`` / (P - 1) / 2 of 0, as in efficient-kan.
-
-    Args:
-        basis: of M functions.
-        init_noise: >= 0.
-        shape: one function is drawn for each element of a tensor of this shape.
-        device: where to draw, by torch's global generator.
-
-    Returns:
-        (M, *shape) float32.
-
-    Raises:
-        ValueError: ``init_noise`` is negative or not finite.
-    """
-    if not 0 <= init_noise < math.inf:
-        raise ValueError(f"init_noise={init_noise!r} must be a finite number >= 0")
-    points = basis.points
-    noise = torch.rand((len(points), *shape), device=device) - 0.5
-    noise *= init_noise / max(len(points) - 1, 1)
-    values = basis.values(points[:, None]).squeeze(-1)  # (P, M)
-    return splines.fit_coefficients(values.T, noise)
-
-
 def _up_to(degree: int, x: Tensor) -> Tensor:
     """1 .. degree, as x is: (degree, 1)."""
     return torch.arange(1, degree + 1, dtype=x.dtype, device=x.device).unsqueeze(-1)

@@ -1,11 +1,13 @@
 """What layers that learn functions of a basis have in common: a state that names them."""
 
+import math
 import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from kanlib.nn import splines
 from kanlib.nn.bases import Basis
 
 
@@ -106,3 +108,31 @@ def check_plain(owner: str, layer: nn.Module) -> None:
                 f"{owner}: layer={layer!r} must have its {name} as a parameter: undo its pruning, "
                 "weight norm or other parametrization first"
             )
+
+
+def noisy_coefficients(
+    basis: Basis, init_noise: float, shape: tuple[int, ...], device: torch.device
+) -> Tensor:
+    """Coefficients of functions that interpolate uniform noise at the P points of a basis.
+
+    The noise lies within ``init_noise`` / (P - 1) / 2 of 0, as in efficient-kan.
+
+    Args:
+        basis: of M functions.
+        init_noise: >= 0.
+        shape: one function is drawn for each element of a tensor of this shape.
+        device: where to draw, by torch's global generator.
+
+    Returns:
+        (M, *shape) float32.
+
+    Raises:
+        ValueError: ``init_noise`` is negative or not finite.
+    """
+    if not 0 <= init_noise < math.inf:
+        raise ValueError(f"init_noise={init_noise!r} must be a finite number >= 0")
+    points = basis.points
+    noise = torch.rand((len(points), *shape), device=device) - 0.5
+    noise *= init_noise / max(len(points) - 1, 1)
+    values = basis.values(points[:, None]).squeeze(-1)  # (P, M)
+    return splines.fit_coefficients(values.T, noise)

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from kanlib.nn.arguments import as_sizes, check_functions
 from kanlib.nn.base_functions import BASE_FUNCTIONS
-from kanlib.nn.bases import Basis, BSpline, noisy_coefficients
+from kanlib.nn.bases import Basis, BSpline
 from kanlib.nn.features import as_weight, edge_features, scaled_product, scaled_weight
-from kanlib.nn.layer import BasisLayer, check_plain, check_points
+from kanlib.nn.layer import BasisLayer, check_plain, check_points, noisy_coefficients
 from kanlib.nn.own_grids import fits, grid_from, on_grid
 from kanlib.nn.splines import with_float64
 
@@ -335,9 +335,9 @@ def KAN(widths: Sequence[int], **options: Any) -> nn.Sequential:
     if not hasattr(widths, "__len__") or len(widths) < 2:
         raise ValueError(f"KAN: widths={widths!r} must be a sequence of at least two")
     known = list(inspect.signature(KANLinear).parameters)[2:]
-    for name in options.keys() - set(known):
+    if wrong := [name for name in options if name not in known]:
         raise TypeError(
-            f"KAN: {name}={options[name]!r} is not one of {', '.join(known)}; what a basis takes "
-            "goes into it, as in basis=BSpline(grid_size=5)"
+            f"KAN: {wrong[0]}={options[wrong[0]]!r} is not one of {', '.join(known)}; what a basis "
+            "takes goes into it, as in basis=BSpline(grid_size=5)"
         )
     return nn.Sequential(*(KANLinear(*pair, **options) for pair in itertools.pairwise(widths)))

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from kanlib.nn.arguments import as_integer, as_sizes, check_functions
-from kanlib.nn.bases import Basis, BSpline, noisy_coefficients
+from kanlib.nn.bases import Basis, BSpline
 from kanlib.nn.features import as_weight, shared_sums
-from kanlib.nn.layer import BasisLayer, check_plain, check_points
+from kanlib.nn.layer import BasisLayer, check_plain, check_points, noisy_coefficients
 
 
 class SharedFunctions(BasisLayer):

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from kanlib.data.datasets import Images
+from kanlib.data.images import Images
 from kanlib.files import atomic_file
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.training.cpu import device_name, passes_of

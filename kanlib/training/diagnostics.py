@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kanlib.data.datasets import Images, Split
+from kanlib.data.images import Images, Split
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.nn.bases import BSpline
 from kanlib.nn.grids import Layer, coverage

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kanlib.data.datasets import Images
+from kanlib.data.images import Images
 from kanlib.models.autoencoder import Autoencoder, count_parameters
 from kanlib.strict import plain
 from kanlib.training.batches import MEMORY, apply, batches, summable

@@ -13,7 +13,7 @@ import psutil
 import torch
 from tqdm.auto import tqdm
 
-from kanlib.data.datasets import Images
+from kanlib.data.images import Images
 from kanlib.models.autoencoder import Autoencoder
 from kanlib.nn.grids import GRID_EPS, Layer, refine_model, update_grids
 from kanlib.training.batches import summable

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from kanlib.data.datasets import Images, Split
+from kanlib.data.images import Images, Split
 
 
 def hold_out(images: Images, fraction: float, seed: int) -> Images:
