@@ -89,8 +89,8 @@ bench: setup ## measure speed and memory (BENCH=--quick to try it out, --force t
 		|| echo "pykan is left out" >&2
 	$(BIN)/python -m benchmarks $(BENCH)
 
-test: lint ## lint, then run the unit tests and every notebook, two at a time
-	$(BIN)/pytest -n 2
+test: lint ## lint, then run the unit tests and every notebook, three at a time: many wait
+	$(BIN)/pytest -n 3
 
 faults: setup ## kill a tiny experiment at 30 random moments and resume it (FAULTS="--kills 30 --seed 0")
 	$(BIN)/python tests/faults.py $(FAULTS)

@@ -18,6 +18,7 @@ common: {dataset: digits, epochs: 2}
 grid:
   - {model: [kan, pca], bottleneck: [2, 4]}
 """
+ONE_RUN = TINY.replace("[kan, pca], bottleneck: [2, 4]", "pca, bottleneck: 2")
 
 
 def write_experiment(folder: Path, text: str = TINY) -> Path:

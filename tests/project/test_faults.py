@@ -11,11 +11,10 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from workflow import TINY, finish, records, write_experiment
+from workflow import ONE_RUN, finish, records, write_experiment
 
 from kanlib.experiments import load_record
 
-ONE_RUN = TINY.replace("[kan, pca], bottleneck: [2, 4]", "pca, bottleneck: 2")
 pytestmark = pytest.mark.slow
 
 
@@ -134,8 +133,9 @@ def test_an_image_cut_short_is_named_before_anything_runs(tmp_path):
 
 
 def test_a_diverging_run_is_named_and_the_others_are_made(tmp_path):
-    text = TINY.replace("  - {", "  - {model: kan, bottleneck: 2, learning_rate: 1.0e+30}\n  - {")
-    text = text.replace("[kan, pca], bottleneck: [2, 4]", "pca, bottleneck: 2")
+    text = ONE_RUN.replace(
+        "  - {", "  - {model: kan, bottleneck: 2, learning_rate: 1.0e+30}\n  - {"
+    )
     code, output = finish(tmp_path, write_experiment(tmp_path, text), "records")
     assert code == 1
     assert "TrainingDiverged: " in output and "learning_rate=1e+30" in output

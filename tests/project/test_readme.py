@@ -56,7 +56,7 @@ SKIPPED = {
     "conda": "needs conda",
     "KANLIB_DATA=. .venv/bin/python -m kanlib.data pictures": "needs the reader's pictures",
     "make bench": "takes the machine for itself",
-    "make faults": "takes minutes; tests/project/test_faults.py kills five times",
+    "make faults": "takes minutes; tests/project/test_faults.py kills each kind once",
     "make site": "test_site.py makes it",
     ".venv/bin/snakemake --profile profiles/slurm": "needs a cluster; see test_cluster.py",
 }
