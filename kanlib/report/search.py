@@ -5,7 +5,7 @@ many, and the validation error chooses among them. Some winners are then trained
 training split, with several seeds, and only those are tested.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -20,8 +20,8 @@ TRIED = ("learning_rate",)
 ERROR = "validation_mse"
 # How the test of an arm differs from its tries.
 _TESTED = {"validation": None, "measured_on": "test", "tasks": False}
-# What a KAN is held against: name -> models, of which the one with the least validation error.
 KANS = tuple(name for name in MODELS if name.startswith("kan"))
+# What a KAN is held against: name -> models, of which the one with the least validation error.
 RIVALS: dict[str, tuple[str, ...]] = {
     "MLP": ("mlp",),
     "CNN": ("conv", "cnn-dense"),
@@ -96,6 +96,8 @@ def league(chosen: pd.DataFrame, tested: pd.DataFrame) -> pd.DataFrame:
 def verdicts(cells: Mapping[str, pd.DataFrame], metric: str = "test_mse") -> pd.DataFrame:
     """The best KAN of each cell against the best rival of each kind, both chosen by validation.
 
+    Convolutional KANs meet the CNNs, and all other KANs the rest: what differs is the function.
+
     Args:
         cells: what readers are told that a cell is -> as ``league`` returns, with labels.
         metric: column; less is better.
@@ -107,8 +109,8 @@ def verdicts(cells: Mapping[str, pd.DataFrame], metric: str = "test_mse") -> pd.
     """
     rows = []
     for cell, frame in cells.items():
-        kan = _first(frame, KANS)
         for against, models in RIVALS.items():
+            kan = _first(frame, [n for n in KANS if n.endswith("conv") == (against == "CNN")])
             rival = _first(frame, models)
             if kan.empty or rival.empty:
                 continue
@@ -127,7 +129,7 @@ def verdicts(cells: Mapping[str, pd.DataFrame], metric: str = "test_mse") -> pd.
     return pd.DataFrame(rows)
 
 
-def _first(frame: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
+def _first(frame: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     """The runs of the first arm that is one of ``models``, or none."""
     groups = by_configuration(frame).items()
     return next((rows for run, rows in groups if run.model in models), frame.iloc[:0])

@@ -99,6 +99,23 @@ def test_the_best_kan_meets_the_best_rival_of_each_kind_by_validation(ranked):
     assert found["pairs"].tolist() == [5, 5]
 
 
+def test_a_convolutional_kan_meets_the_cnn_and_no_other(tried):
+    conv_kan, cnn = {"model": "kan-shared-conv"}, {"model": "cnn-dense"}
+    both = pd.concat(
+        [
+            tried,
+            frame(
+                *[({**m, "learning_rate": r}, 0.01) for m in (conv_kan, cnn) for r in (0.1, 0.2)]
+            ),
+        ]
+    )
+    arms = [run | {"learning_rate": 0.1} for run in (conv_kan, cnn)]
+    rows = played((BEST_MLP, 0.2), (BEST_KAN, 0.18), (arms[0], 0.05), (arms[1], 0.06))
+    found = search.verdicts({"here": search.named(search.league(search.best(both), rows))})
+    assert found["kan"].tolist() == ["shared KAN, hidden width 5", "shared conv KAN"]
+    assert found["rival"].tolist() == ["MLP, hidden width 5", "CNN, dense code"]
+
+
 def test_a_line_for_each_cell_of_the_league(ranked):
     [axes] = figures.league(search.verdicts({"here": ranked, "there": ranked})).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["here", "there"]

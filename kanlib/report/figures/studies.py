@@ -120,7 +120,8 @@ def league(verdicts: pd.DataFrame, *, title: str = "") -> Figure:
         for line, (against, models) in enumerate(RIVALS.items()):
             own: Any = verdicts[verdicts["against"] == against]
             style = look({"model": models[-1] if against == "CNN" else models[0]})
-            style |= {"linestyle": "none", "label": f"against {against}"}
+            kan = "conv KAN against" if against == "CNN" else "against"
+            style |= {"linestyle": "none", "label": f"{kan} {against}"}
             axes.plot([], [], **style)
             for row in own.to_dict("records"):
                 ends = [[row["difference"] - row["low"]], [row["high"] - row["difference"]]]
