@@ -92,6 +92,7 @@ class Run(Settings):
         depth: hidden layers on each side of "mlp" and "kan-shared"; None: one.
         functions: of each hidden node of "kan-shared"; None: one.
         input_functions: a learned function of each input of "kan-shared".
+        tied: all nodes of a hidden layer of "kan-shared" have the same functions.
         input_scale: a learned factor and offset of each input of "mlp".
         centred: subtract the mean of the training images from what the encoder sees.
         linear_path: add a linear autoencoder that starts at PCA.
@@ -138,6 +139,7 @@ class Run(Settings):
     depth: Annotated[int | None, Field(ge=0, le=8, title="hidden layers")] = None
     functions: Annotated[Positive | None, Field(title="functions")] = None
     input_functions: Annotated[bool, Field(title="functions of the inputs")] = False
+    tied: Annotated[bool, Field(title="one for all nodes")] = False
     input_scale: Annotated[bool, Field(title="scale of the inputs")] = False
     centred: bool = False
     linear_path: Annotated[bool, Field(title="linear path")] = False
@@ -238,7 +240,7 @@ class Run(Settings):
         """What ``build_model`` is to know beside the defaults."""
         names = ("hidden", "match_parameters", "separate_scale", "layer_norm", "output")
         names += ("base", "init_noise", "activation", "depth", "functions", "input_functions")
-        names += ("input_scale", "centred", "linear_path", "budget")
+        names += ("tied", "input_scale", "centred", "linear_path", "budget")
         changed = self.changes()
         options = {name: changed[name] for name in names if name in changed}
         if changed.keys() & {"basis", "basis_options", *_BASIS_PARAMETERS}:

@@ -175,6 +175,7 @@ def kan_shared(
     *,
     functions: int = 1,
     input_functions: bool = False,
+    tied: bool = False,
     depth: int = 1,
     layer_norm: bool = False,
     **options: Unpack[NodeOptions],
@@ -187,11 +188,14 @@ def kan_shared(
         hidden: width of the hidden layers; the bottleneck's (None).
         functions: of each hidden node, >= 1; 1 with ``Rational``.
         input_functions: learn a function of each pixel, too.
+        tied: all nodes of a hidden layer have the same functions; not with ``Rational``.
         depth: hidden layers on each side, as of ``mlp``.
         layer_norm: before the functions, as of ``mlp``.
         options: basis (or ``Rational``), base and init_noise of ``SharedFunctions``.
     """
-    nodes = options if functions == 1 else {"functions": functions, **options}
+    nodes: dict[str, Any] = {**options}
+    nodes |= {"functions": functions} if functions != 1 else {}
+    nodes |= {"tied": True} if tied else {}
     first = [_on_nodes(math.prod(shape), **options)] if input_functions else []
     activation = partial(_on_nodes, **nodes)
     return _stack(shape, bottleneck, hidden, activation, first, depth=depth, layer_norm=layer_norm)

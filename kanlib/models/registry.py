@@ -44,7 +44,7 @@ _CONV = frozenset({"dataset", "output"})
 _HIDDEN = frozenset({"hidden", "output"})
 _NODES = _HIDDEN | {"basis", "base", "init_noise"}  # of learned functions
 _EDGES = _NODES | {"separate_scale", "layer_norm", "centred"}
-_OF_BASES = frozenset({"base", "init_noise", "separate_scale", "layer_norm", "functions"})
+_OF_BASES = frozenset({"base", "init_noise", "separate_scale", "layer_norm", "functions", "tied"})
 _KAN_CONV = _CONV | _EDGES - {"hidden", "layer_norm"}
 _ANY = frozenset({"output", "centred", "linear_path"})  # of the better-dressed models
 _STACK = _ANY | {"hidden", "depth", "layer_norm"}
@@ -71,7 +71,7 @@ MODELS: dict[str, ModelSpec] = {
     "kan-shared": ModelSpec(
         "shared KAN",
         dense.kan_shared,
-        _STACK | {"basis", "base", "init_noise", "functions", "input_functions"},
+        _STACK | {"basis", "base", "init_noise", "functions", "input_functions", "tied"},
         "#882255",
         "h",
         sized=lambda n: {"hidden": n},

@@ -40,12 +40,13 @@ class SharedFunctions(BasisLayer):
         base: "silu", "identity" or "zero".
         init_noise: >= 0, as in ``KANLinear``.
         axis: of the inputs, below 0: -1 for rows, -3 for images.
+        tied: all inputs have the same R functions.
         device: of the parameters.
         dtype: of the parameters, floating point.
 
     Attributes:
-        weight: (1 + M, R I); ``weight[0]`` multiplies the base function. The second axis runs over
-            functions, then over inputs.
+        weight: (1 + M, R I), or (1 + M, R) if tied; ``weight[0]`` multiplies the base function. The
+            second axis runs over functions, then over inputs.
 
     Raises:
         ValueError: an argument is out of range.
@@ -66,6 +67,7 @@ class SharedFunctions(BasisLayer):
         base: str = "silu",
         init_noise: float = 0.1,
         axis: int = -1,
+        tied: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -76,14 +78,18 @@ class SharedFunctions(BasisLayer):
         below = as_integer(axis, -math.inf)
         if below is None or below >= 0:
             raise ValueError(f"{owner}: axis={axis!r} must be an integer below 0")
+        if type(tied) is not bool:
+            raise ValueError(f"{owner}: tied={tied!r} must be True or False")
         self.features = features
         self.functions = functions
         self.basis = basis
         self.base = base
         self.init_noise = init_noise
         self.axis = below
+        self.tied = tied
         kind: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.weight = nn.Parameter(torch.empty(1 + basis.size, functions * features, **kind))
+        columns = functions if self.tied else functions * features
+        self.weight = nn.Parameter(torch.empty(1 + basis.size, columns, **kind))
         self.reset_parameters()
 
     @torch.no_grad()
@@ -112,17 +118,18 @@ class SharedFunctions(BasisLayer):
                 f"features={self.features} along its axis {self.axis}"
             )
         last = x.movedim(self.axis, -1)
-        weight = self.weight.view(-1, self.functions, self.features)
+        weight = self.weight.unflatten(1, (self.functions, -1)).expand(-1, -1, self.features)
         rows = last.reshape(-1, self.features)
         y = shared_sums(rows, weight, self.basis, self.base)  # (N, R, I)
-        return y.reshape(*last.shape[:-1], self.weight.shape[1]).movedim(-1, self.axis)
+        return y.reshape(*last.shape[:-1], self.functions * self.features).movedim(-1, self.axis)
 
     def extra_repr(self) -> str:
         """The arguments, as ``print(layer)`` shows them."""
-        axis = "" if self.axis == -1 else f", axis={self.axis}"
+        changed = "" if self.axis == -1 else f", axis={self.axis}"
+        changed += ", tied=True" if self.tied else ""
         return (
             f"{self.features}, functions={self.functions}, basis={self.basis}, "
-            f"base={self.base!r}{axis}"
+            f"base={self.base!r}{changed}"
         )
 
 

@@ -187,6 +187,7 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "depth": st.none() | st.integers(0, 8),
     "functions": COUNTS,
     "input_functions": st.booleans(),
+    "tied": st.booleans(),
     "input_scale": st.booleans(),
     "centred": st.booleans(),
     "linear_path": st.booleans(),

@@ -58,6 +58,10 @@ def dense(inputs: int, outputs: int) -> int:
             9 * 784 + 2 * 9 * 60 + dense(784, 20) + dense(60, 9) + dense(9, 20) + dense(60, 784),
         ),
         (
+            lambda: kan_shared(MNIST, 9, 20, functions=3, tied=True),
+            2 * 9 * 3 + dense(784, 20) + dense(60, 9) + dense(9, 20) + dense(60, 784),
+        ),
+        (
             lambda: cnn_dense(MNIST, 9, 4),
             convolutions(1, 4, 8) + dense(8 * 49, 9) + dense(9, 8 * 49),
         ),

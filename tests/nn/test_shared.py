@@ -46,6 +46,14 @@ def test_each_input_has_functions_of_its_own(basis, count):
     np.testing.assert_allclose(layer(x).detach(), literal(layer, x), rtol=0, atol=1e-11)
 
 
+def test_tied_inputs_have_the_same_functions():
+    layer, own, x = functions(tied=True), functions(), inputs(21, IN)
+    assert layer.weight.shape == (1 + layer.basis.size, R)
+    with torch.no_grad():
+        own.weight.copy_(layer.weight.repeat_interleave(IN, 1))
+    torch.testing.assert_close(layer(x), own(x))
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -53,6 +61,7 @@ def test_each_input_has_functions_of_its_own(basis, count):
         *({"basis": BSpline(5, order)} for order in (1, 2, 4, 5)),
         {"base": "identity", "count": 1},
         {"base": "zero", "count": 3},
+        {"tied": True},
     ],
     ids=str,
 )

@@ -38,6 +38,7 @@ CASES = [
     ("depth", 9, ValueError),
     ("functions", 0, ValueError),
     ("input_functions", "yes", ValueError),
+    ("tied", "yes", ValueError),
     ("input_scale", True, ValueError),  # AE-KAN has none
     ("centred", "yes", ValueError),
     ("linear_path", True, ValueError),  # likewise
