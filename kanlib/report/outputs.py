@@ -96,6 +96,7 @@ OUTPUTS = {
     "notebooks/12_better_kans.ipynb": Outputs(
         tables=("{name}", "league", "league_verdicts", "tasks"),
         figures=("{name}", "league"),
+        kept=("league_costs",),
     ),
 }
 

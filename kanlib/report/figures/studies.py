@@ -133,7 +133,7 @@ def league(verdicts: pd.DataFrame, *, title: str = "") -> Figure:
         axes.set_yticks(range(len(cells)), list(cells))
         axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="%"))
         axes.set(ylim=(len(cells) - 0.5, -0.5))
-        axes.set_xlabel("test error of the best KAN, less the rival's (left: the KAN is better)")
+        axes.set_xlabel("test error against the rival's (left: the KAN is better)")
         figure.legend(loc="outside lower center", ncols=len(RIVALS))
         headline(figure, title)
     return figure
