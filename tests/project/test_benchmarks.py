@@ -123,7 +123,7 @@ def test_peak_memory_becomes_rows_and_a_report(tmp_path):
 
 @pytest.mark.slow
 def test_every_cost_of_a_start_is_measured(monkeypatch):
-    quick = startup.COMPILING.replace("import kan\n", "import mlp as kan\n")
+    quick = startup.COMPILING.replace("import kan\n", "import linear as kan\n")
     monkeypatch.setattr(startup, "COMPILING", quick)
     rows = startup.time_startup(1)
     compiling = {"compiled passes"} if shutil.which("g++") else set()

@@ -223,6 +223,8 @@ def test_what_the_prose_says_of_the_league_in_words():
     assert said["MLP"].drop(worse).isin(["better", "level"]).all()
     assert (said["MLP"][worse] == "worse").all()
     assert said["CNN"].dropna().to_list() == ["better", "better"]
+    chosen: Any = pd.read_csv("results/search-mnist-40k.csv")
+    assert len(chosen) == 24 and (chosen["learning_rate"] == 0.032).sum() == 3
     cnn = step("cnn-dense", 9, dataset="mnist")
     assert step("kan-shared-conv", 9, dataset="mnist") / cnn == pytest.approx(4, abs=0.5)
     mlps = [step("mlp", 16, budget=400000, activation=name) for name in ("silu", "prelu")]
