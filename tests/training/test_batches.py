@@ -1,5 +1,7 @@
 """Passes over many images take little memory, and change no number."""
 
+import subprocess
+import sys
 import weakref
 from dataclasses import replace
 
@@ -117,3 +119,13 @@ def test_a_device_without_float64_gives_the_same_error(few_digits: Images, monke
     monkeypatch.setattr("kanlib.training.evaluation.summable", on_cpu)
     assert reconstruction_error(model, few_digits.test.images) == expected
     assert set(seen) == {torch.float32}  # as it leaves the device
+
+
+def test_batches_do_not_import_the_compiler():
+    code = """
+import sys, torch
+from kanlib.training.batches import batches
+batches(torch.sin, torch.rand(3, 1, 2, 2))
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
