@@ -1,4 +1,4 @@
-"""The Makefile where a folder was moved, or where the user has no home."""
+"""The Makefile where a folder was moved, the user has no home, or Python keeps nothing."""
 
 import os
 import shutil
@@ -65,6 +65,12 @@ def test_who_has_no_home_gets_one_in_the_clone(clone):
     assert make(clone, *words) == (0, made)
     assert make(clone, *words, HOME=str(clone / "none")) == (0, made)
     assert make(clone, *words, HOME=str(clone), USER="me") == (0, f"{clone} me\n")
+
+
+def test_all_is_compiled_once_where_python_may_not_keep_what_it_compiles(clone):
+    for forbids in ("", "1"):
+        code, printed = make(clone, "-n", "setup", PYTHONDONTWRITEBYTECODE=forbids)
+        assert code == 0 and ("--compile-bytecode" in printed) == bool(forbids)
 
 
 @pytest.mark.slow

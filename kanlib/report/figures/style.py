@@ -14,7 +14,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
-from scipy.optimize import isotonic_regression
 
 from kanlib.files import atomic_file
 from kanlib.models.registry import MODELS
@@ -96,6 +95,8 @@ def direct_labels(axes: Axes, *, size: float = 8.5, height: float = 3.2) -> None
         size: of the letters, points.
         height: of the axes, inches, as nearly as it is known.
     """
+    from scipy.optimize import isotonic_regression  # for lines alone: others need not wait
+
     place = axes.transData + axes.transAxes.inverted()
     low, high = axes.get_ylim()
     named = []
