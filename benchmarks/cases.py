@@ -74,17 +74,19 @@ def both(name: str) -> tuple[Competitor, Competitor]:
 KAN, KEPT, LIMITS = both("KANLinear"), both("KANLinear, scale kept"), both("dense limit")
 AUTHORS, RECURSION, FAST_RECURSION = Competitor("authors"), *both("recursion")
 MLP, CNN = Competitor("MLP"), Competitor("CNN", fast=True)
-PYKAN, SPARSE = Competitor("pykan"), Competitor("sparse")
+PYKAN, SPARSE, FASTKAN = Competitor("pykan"), Competitor("sparse"), Competitor("FastKAN")
+NODES = (*both("MLP, SiLU"), *both("shared KAN"))
 
 
 def layers() -> list[Case]:
     """Forward + backward of one layer, as the first of a network and inside it."""
-    everyone = (RECURSION, *KAN, *KEPT, *LIMITS, MLP, PYKAN, FAST_RECURSION)
+    shared = Competitor("shared functions")
+    everyone = (RECURSION, *KAN, *KEPT, *LIMITS, MLP, shared, FASTKAN, PYKAN, FAST_RECURSION)
     # The scale costs a pass over the weight at any batch: once is enough.
     fewer = (RECURSION, *KAN, LIMITS[1], MLP)
     cases: list[Case] = []
     for in_features, out_features in SHAPES:
-        for batch in (64, 256, 1024):
+        for batch in (BATCH, 1024):
             competitors = everyone if batch == BATCH else fewer
             if in_features * out_features > LARGEST_PYKAN:
                 competitors = tuple(c for c in competitors if c != PYKAN)
@@ -109,10 +111,21 @@ def models() -> list[Case]:
     return cases
 
 
+def nodes() -> list[Case]:
+    """A training step with learned functions on hidden nodes, beside the same network with SiLU.
+
+    The second number of the shape is the hidden width; the code has 9 numbers.
+    """
+    return [
+        Case("step", 784, hidden, batch, NODES) for hidden in (256, 1024) for batch in (64, 256)
+    ]
+
+
 def memory() -> list[Case]:
     """Peak memory of a training step."""
     trained = (AUTHORS, FAST_RECURSION, *KAN, *KEPT, MLP)
-    return [Case("step", *shape, BATCH, trained) for shape in MODELS]
+    shared = [case for case in nodes() if case.batch == BATCH]
+    return [Case("step", *shape, BATCH, trained) for shape in MODELS] + shared
 
 
 def peak_memory() -> list[Case]:
@@ -122,23 +135,18 @@ def peak_memory() -> list[Case]:
 
 
 def growth(competitors: tuple[Competitor, ...]) -> list[Case]:
-    """One layer, one thing varied at a time: grid size at three widths, order, batch, width."""
-    start = Case("inner layer", 784, 150, BATCH, competitors)
-    cases = [
-        replace(start, out_features=width, grid_size=grid_size)
+    """One layer of three widths, on finer and finer grids."""
+    return [
+        Case("inner layer", 784, width, BATCH, competitors, grid_size)
         for width in (34, 150, 784)
         for grid_size in (3, 5, 10, 20, 50, 100)
     ]
-    cases += [replace(start, spline_order=order) for order in range(1, 6)]
-    cases += [replace(start, batch=batch) for batch in (16, 64, 256, 1024)]
-    cases += [replace(start, out_features=width) for width in (9, 34, 150, 784)]
-    # Each once, one shape after the other: a shape has processes of its own.
-    return sorted(dict.fromkeys(cases), key=lambda case: case.out_features)
 
 
 BENCHMARKS: dict[str, list[Case]] = {
     "layers": layers(),
     "models": models(),
+    "nodes": nodes(),
     "memory": memory(),
     "peak_memory": peak_memory(),
     "growth": growth((RECURSION, *KAN, SPARSE, LIMITS[0])),

@@ -5,11 +5,12 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from benchmarks.recursion import RecursiveKANLinear
 from benchmarks.sparse import SparseKANLinear
-from kanlib import BSpline, KANLinear
+from kanlib import BSpline, KANLinear, SharedLinear
 from kanlib.models import Autoencoder, autoencoder, dense
 from kanlib.models.conv import conv
 
@@ -38,6 +39,30 @@ def _limit(in_features: int, out_features: int, grid_size: int, order: int) -> n
     return nn.Linear((1 + grid_size + order) * in_features, out_features, bias=False)
 
 
+class FastKAN(nn.Module):
+    """FastKAN's layer, written anew: eight Gaussians of normalised inputs, beside SiLU's product.
+
+    ``KANLinear`` with ``GaussianRBF`` and a layer norm computes the same functions.
+    """
+
+    def __init__(self, in_features: int, out_features: int, *_: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(in_features)
+        self.register_buffer("centres", torch.linspace(-2, 2, 8))
+        self.splines = nn.Linear(8 * in_features, out_features, bias=False)
+        self.base = nn.Linear(in_features, out_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I) -> (N, O)."""
+        offsets = (self.norm(x).unsqueeze(-1) - self.centres) * (7 / 4)
+        bumps = torch.exp(-offsets.square())  # (N, I, 8)
+        return self.splines(bumps.flatten(1)) + self.base(nn.functional.silu(x))
+
+
+def _shared(in_features: int, out_features: int, grid_size: int, order: int) -> nn.Module:
+    return SharedLinear(in_features, out_features, basis=BSpline(grid_size, order))
+
+
 def _dense(in_features: int, out_features: int, grid_size: int, order: int) -> nn.Module:
     return nn.Sequential(nn.Linear(in_features, out_features), nn.ReLU())
 
@@ -52,6 +77,8 @@ LAYERS: dict[str, Callable[[int, int, int, int], nn.Module]] = {
     "sparse": SparseKANLinear,
     "dense limit": _limit,
     "MLP": _dense,
+    "shared functions": _shared,
+    "FastKAN": FastKAN,
 }
 
 
@@ -79,6 +106,12 @@ def _with_layers(
     return model
 
 
+def _nodes(
+    model: Callable[..., Autoencoder], shape: autoencoder.Shape, hidden: int, **options: Any
+) -> Autoencoder:
+    return model(shape, 9, hidden, **options)
+
+
 # (C, H, W), bottleneck -> the paper's autoencoder (KAN, ReLU, dense | dense, ReLU, KAN), by layer.
 # "authors" has the recursion's layers and is trained the authors' way (``work.py``). "dense limit"
 # has the products and updates of "KANLinear", without a basis.
@@ -91,4 +124,6 @@ MODELS: dict[str, Callable[[autoencoder.Shape, int], nn.Module]] = {
     "MLP": dense.mlp,
     "CNN": conv,
     "pure KAN": dense.kan_pure,
+    "MLP, SiLU": partial(_nodes, dense.mlp, activation="silu"),
+    "shared KAN": partial(_nodes, dense.kan_shared),
 }

@@ -15,6 +15,7 @@ _BARS = {
     "KANLinear, scale kept": "this layer, with the paper's scale",
     "KANLinear": "this layer",
     "dense limit": "its matrix product alone",
+    "shared functions": "functions shared by the edges of an input",
     "MLP": "dense layer of the same shape",
 }
 
