@@ -114,7 +114,8 @@ def _nodes(
 
 # (C, H, W), bottleneck -> the paper's autoencoder (KAN, ReLU, dense | dense, ReLU, KAN), by layer.
 # "authors" has the recursion's layers and is trained the authors' way (``work.py``). "dense limit"
-# has the products and updates of "KANLinear", without a basis.
+# has the products and updates of "KANLinear", without a basis. The last two have
+# codes of 9 numbers, and their hidden width instead of the code size.
 MODELS: dict[str, Callable[[autoencoder.Shape, int], nn.Module]] = {
     "KANLinear": partial(dense.kan, separate_scale=False),
     "KANLinear, scale kept": dense.kan,

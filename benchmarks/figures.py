@@ -12,10 +12,10 @@ from kanlib.report.figures import STYLE
 _BARS = {
     "pykan": "pykan",
     "recursion": "recursion, as in efficient-kan",
+    "shared functions": "functions shared by the edges of an input",
     "KANLinear, scale kept": "this layer, with the paper's scale",
     "KANLinear": "this layer",
     "dense limit": "its matrix product alone",
-    "shared functions": "functions shared by the edges of an input",
     "MLP": "dense layer of the same shape",
 }
 

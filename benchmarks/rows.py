@@ -110,5 +110,5 @@ def load(folder: Path) -> Table:
 
 
 def is_growth(rows: Table) -> Table:
-    """Which rows are of the benchmarks that vary one thing at a time: a Series of bool."""
+    """Which rows are of the benchmarks of finer and finer grids: a Series of bool."""
     return rows["source"].str.startswith("growth")

@@ -38,6 +38,7 @@ WORDS = {
     "multiply_adds": "multiply-adds an image",
     "training_mib": "training memory (MiB)",
     "step_ms": "training step (ms)",
+    "relative_width": "width / code",
     "image_us": "time an image (µs)",
     "train_loss": "training error",
     "test_loss": "test error",

@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+import torch
 
+from kanlib.models.autoencoder import Shape
 from kanlib.models.registry import MODELS
+from kanlib.nn import SharedFunctions
 from kanlib.report import statistics
 from kanlib.report.claims import MARGIN
 from kanlib.report.columns import by_configuration, configurations
@@ -21,6 +24,8 @@ ERROR = "validation_mse"
 # How the test of an arm differs from its tries.
 _TESTED = {"validation": None, "measured_on": "test", "tasks": False}
 KANS = tuple(name for name in MODELS if name.startswith("kan"))
+CONV_KANS = tuple(name for name in KANS if name.endswith("conv"))
+DENSE_KANS = tuple(name for name in KANS if name not in CONV_KANS)
 # What a KAN is held against: name -> models, of which the one with the least validation error.
 RIVALS: dict[str, tuple[str, ...]] = {
     "MLP": ("mlp",),
@@ -110,7 +115,7 @@ def verdicts(cells: Mapping[str, pd.DataFrame], metric: str = "test_mse") -> pd.
     rows = []
     for cell, frame in cells.items():
         for against, models in RIVALS.items():
-            kan = _first(frame, [n for n in KANS if n.endswith("conv") == (against == "CNN")])
+            kan = _first(frame, CONV_KANS if against == "CNN" else DENSE_KANS)
             rival = _first(frame, models)
             if kan.empty or rival.empty:
                 continue
@@ -127,6 +132,19 @@ def verdicts(cells: Mapping[str, pd.DataFrame], metric: str = "test_mse") -> pd.
                 | {"pairs": found.pairs, "verdict": found.verdict}
             )
     return pd.DataFrame(rows)
+
+
+def relative_width(frame: pd.DataFrame, shape: Shape) -> float:
+    """Hidden nodes that the best dense KAN has for each number of its code.
+
+    Args:
+        frame: as ``league`` returns, whose best dense KAN has functions on its hidden nodes alone.
+        shape: (C, H, W) of the images.
+    """
+    run = configurations(_first(frame, DENSE_KANS))[0]
+    with torch.device("meta"):  # shapes only
+        parts = run.build_model(shape).modules()
+    return next(p.features for p in parts if isinstance(p, SharedFunctions)) / run.bottleneck
 
 
 def _first(frame: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:

@@ -164,9 +164,15 @@ QUOTED: list[tuple[Path, str, Callable[[], float]]] = [
     (SERIES, "20", lambda: on_texts("kan-pure", 16, "parameters")
      / on_texts("lsa", 16, "parameters")),
     (BETTER, "2%", lambda: -judged("MNIST at 9", "CNN")),
-    (BETTER, "2%", lambda: -judged("Fashion-MNIST", "CNN")),
+    (BETTER, "2%", lambda: -judged("Fashion-MNIST at 9", "CNN")),
     (BETTER, "36%", lambda: judged("ItalyPowerDemand", "MLP")),
     (BETTER, "3%", lambda: -judged("MNIST at 16, about 400,000", "MLP")),
+    (BETTER, "3", lambda: -100 * judged("CIFAR-10 at 64", "MLP")),
+    (BETTER, "2.7%", lambda: -judged("CIFAR-10 at 64", "PCA")),
+    (BETTER, "3.6", lambda: judged("MNIST at 16, about 100,000", "MLP", "relative_width")),
+    (BETTER, "2.6", lambda: judged("MNIST at 9", "MLP", "relative_width")),
+    (BETTER, "1%", lambda: judged("Fashion-MNIST at 34", "MLP")),
+    (BETTER, "11%", lambda: judged("MNIST at 34", "MLP")),
     (BETTER, "38%", lambda: judged("MNIST at 16, equal time", "MLP")),
     (BETTER, "2.6", lambda: step("kan-shared", 16, budget=100000, depth=2, basis="gaussian-rbf",
      tied=False) / step("mlp", 16, budget=100000, depth=2)),
@@ -185,7 +191,7 @@ QUOTED: list[tuple[Path, str, Callable[[], float]]] = [
 # Sizes of data and codes, definitions, confidence.
 PLAIN = {
     INTERPRETABILITY: "9 95% 5% 784 0 1",
-    BETTER: "9 16 24 32 67 100,000 400,000 95% 0.032 0 1 0.2 9,380",
+    BETTER: "9 16 24 32 34 64 67 7,999 100,000 400,000 95% 0.032 0 1 0.2 9,380",
     SERIES: "2 3 4 24 67 150 50 95% 1 11,314 7,532 2,000 16 64",
 }
 
@@ -219,9 +225,17 @@ def test_what_the_prose_says_of_verdicts_in_words():
 def test_what_the_prose_says_of_the_league_in_words():
     table: Any = pd.read_csv("results/league_verdicts.csv").set_index(["cell", "against"])
     said = table["verdict"].unstack()
-    worse = ["ItalyPowerDemand at 4, about 4,000 parameters", "MNIST at 16, equal time"]
-    assert said["MLP"].drop(worse).isin(["better", "level"]).all()
-    assert (said["MLP"][worse] == "worse").all()
+    width, equal = (
+        table["relative_width"].unstack()["MLP"],
+        said["MLP"].drop("MNIST at 16, equal time"),
+    )
+    few = "ItalyPowerDemand at 4, about 4,000 parameters"
+    assert said["MLP"][[few, "MNIST at 16, equal time"]].eq("worse").all()
+    images = width[equal.index].drop(few)
+    for verdict, wide in (("better", images >= 3.5), ("worse", images <= 2)):
+        assert (equal[images.index] == verdict).equals(wide)
+    svhn = "SVHN's digits at 32, about 400,000 parameters"
+    assert said["PCA"][svhn] == said["MLP"][svhn] == "worse"
     assert said["CNN"].dropna().to_list() == ["better", "better"]
     chosen: Any = pd.read_csv("results/search-mnist-40k.csv")
     assert len(chosen) == 24 and (chosen["learning_rate"] == 0.032).sum() == 3

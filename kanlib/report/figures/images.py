@@ -90,16 +90,23 @@ def _write_beside(axes: Axes, text: str) -> None:
 
 
 def edge_functions(
-    points: Array, values: Array, names: Sequence[str], *, title: str = ""
+    points: Array,
+    values: Array,
+    names: Sequence[str],
+    *,
+    before: Array | None = None,
+    title: str = "",
 ) -> Figure:
     """Learned functions on edges, one panel each, on one scale.
 
-    The best straight line is drawn in grey behind: what bends, leaves it.
+    Behind, in grey, stand the functions before training; or the best straight lines, which what
+    bends leaves.
 
     Args:
         points: (P,) inputs.
         values: (E, P) outputs of E edges.
         names: E panel titles.
+        before: (E, P), the same before training. None: straight lines.
         title: above the panels.
 
     Raises:
@@ -117,10 +124,12 @@ def edge_functions(
         figure, panels = grid(lines, columns, size, share=True)
         for axes in panels.flat[len(values) :]:
             axes.set_axis_off()
-        for axes, curve, name in zip(panels.flat, values, names, strict=False):
+        if before is None:
+            fits = [np.polynomial.Polynomial.fit(points, curve, 1) for curve in values]
+            before = np.array([line(points) for line in fits])
+        for axes, curve, old, name in zip(panels.flat, values, before, names, strict=False):
             axes.plot(points, curve, color="C0")
-            line = np.polynomial.Polynomial.fit(points, curve, 1)
-            axes.plot(points, line(points), color="0.6", lw=1, ls="--", zorder=1)
+            axes.plot(points, old, color="0.6", lw=1, ls="--", zorder=1)
             axes.set_title(name, fontsize=8, loc="center")
             axes.tick_params(labelsize=8)
         figure.supxlabel("input of the edge", fontsize=9)

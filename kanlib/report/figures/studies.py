@@ -115,7 +115,7 @@ def league(verdicts: pd.DataFrame, *, title: str = "") -> Figure:
     cells = {cell: place for place, cell in enumerate(verdicts["cell"].unique())}
     columns: dict[Any, Any] = {"axes.grid.axis": "x"}
     with mpl.rc_context(STYLE | columns):
-        figure, [[axes]] = grid(1, 1, (7.5, 0.7 * len(cells) + 1.5))
+        figure, [[axes]] = grid(1, 1, (7.5, 0.6 * len(cells) + 1.5))
         axes.axvline(0, color="black", lw=1)
         for line, (against, models) in enumerate(RIVALS.items()):
             own: Any = verdicts[verdicts["against"] == against]
@@ -133,7 +133,7 @@ def league(verdicts: pd.DataFrame, *, title: str = "") -> Figure:
         axes.set_yticks(range(len(cells)), list(cells))
         axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="%"))
         axes.set(ylim=(len(cells) - 0.5, -0.5))
-        axes.set_xlabel("test error against the rival's (left: the KAN is better)")
+        axes.set_xlabel("test error against the rival's\n(left: the KAN is better)")
         figure.legend(loc="outside lower center", ncols=len(RIVALS))
         headline(figure, title)
     return figure
