@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 # The same examples on every machine and in every run; a busy machine is no failure.
 hypothesis.settings.register_profile(
-    "kanlib", derandomize=True, database=None, deadline=None, max_examples=50
+    "kanlib",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("kanlib")
 
