@@ -19,7 +19,8 @@ from kanlib.data import Images, Split, datasets, load_images
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-# The same examples on every machine and in every run; a busy machine is no failure.
+# Examples by no clock and no chance; but Hypothesis also draws constants of modules imported so far.
+# A busy machine is no failure.
 hypothesis.settings.register_profile(
     "kanlib",
     derandomize=True,

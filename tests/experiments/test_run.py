@@ -208,7 +208,7 @@ BASIS = {
     "polynomial": {"degree"},
     "rational": {"groups"},
 }
-OF_BASES = {"base", "init_noise", "separate_scale", "layer_norm", "functions"}
+OF_BASES = {"base", "init_noise", "separate_scale", "layer_norm", "functions", "tied"}
 MATCHED = {"match_parameters", "separate_scale"}
 
 
