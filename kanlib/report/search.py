@@ -5,6 +5,7 @@ many, and the validation error chooses among them. Some winners are then trained
 training split, with several seeds, and only those are tested.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -135,13 +136,16 @@ def verdicts(cells: Mapping[str, pd.DataFrame], metric: str = "test_mse") -> pd.
 
 
 def relative_width(frame: pd.DataFrame, shape: Shape) -> float:
-    """Hidden nodes that the best dense KAN has for each number of its code.
+    """Hidden nodes of the best dense KAN, for each number of its code; NaN if there is no such KAN.
 
     Args:
         frame: as ``league`` returns, whose best dense KAN has functions on its hidden nodes alone.
         shape: (C, H, W) of the images.
     """
-    run = configurations(_first(frame, DENSE_KANS))[0]
+    best = _first(frame, DENSE_KANS)
+    if best.empty:
+        return math.nan
+    run = configurations(best)[0]
     with torch.device("meta"):  # shapes only
         parts = run.build_model(shape).modules()
     return next(p.features for p in parts if isinstance(p, SharedFunctions)) / run.bottleneck

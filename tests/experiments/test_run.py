@@ -209,7 +209,6 @@ BASIS = {
     "rational": {"groups"},
 }
 OF_BASES = {"base", "init_noise", "separate_scale", "layer_norm", "functions", "tied"}
-MATCHED = {"match_parameters", "separate_scale"}
 
 
 @st.composite

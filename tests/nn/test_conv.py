@@ -239,6 +239,7 @@ def test_parameters_are_counted_in_closed_form(make, separate_scale):
     assert sum(p.numel() for p in layer.parameters()) == edges * (9 + separate_scale)
 
 
+@pytest.mark.slow
 @each_layer
 @pytest.mark.parametrize("separate_scale", [True, False])
 def test_second_derivatives_are_those_of_finite_differences(make, separate_scale):

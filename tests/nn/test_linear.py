@@ -223,6 +223,7 @@ def called(layer: KANLinear) -> tuple[Any, tuple[torch.Tensor, ...]]:
     return function, tuple(layer.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:There is a performance drop", "ignore:.*jit.script")
 def test_second_derivatives_are_those_of_finite_differences(layer):
     function, parameters = called(layer)

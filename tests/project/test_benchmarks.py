@@ -79,6 +79,7 @@ def test_every_competitor_can_do_its_work(name):
                 WORK[case.what](case, competitor, "cpu", lambda function: function)()
 
 
+@pytest.mark.slow
 def test_rounds_of_fresh_processes_become_rows():
     case = Case("inner layer", 16, 4, 8, both("dense limit"))  # quick to compile
     plain, fast = time_cases([case], 3, "cpu")
@@ -107,6 +108,7 @@ def test_a_workers_death_is_reported(worker):
         worker.ask(Worker.round)
 
 
+@pytest.mark.slow
 def test_peak_memory_becomes_rows_and_a_report(tmp_path):
     case = Case("step", 784, 34, 8, both("dense limit"))
     write(memory_of_cases([case], 1, "cpu"), tmp_path / "memory.csv")

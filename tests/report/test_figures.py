@@ -92,6 +92,7 @@ def test_models_may_have_any_names(monkeypatch, tmp_path):
     assert {" ".join(name.split())[:99] for name in NAMES.values()} <= {text[:99] for text in shown}
 
 
+@pytest.mark.slow
 def test_a_hundred_classes_have_room(tmp_path):
     classes = [f"class number {number}" for number in range(100)]
     figure = figures.confusion_difference(np.eye(100), np.zeros((100, 100)), classes)

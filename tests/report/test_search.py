@@ -116,6 +116,12 @@ def test_a_convolutional_kan_meets_the_cnn_and_no_other(tried):
     assert found["rival"].tolist() == ["MLP, hidden width 5", "CNN, dense code"]
 
 
+def test_the_width_of_the_best_dense_kan_is_told_where_there_is_one(ranked):
+    images = (1, 8, 8)
+    assert search.relative_width(ranked, images) == 5 / 3
+    assert np.isnan(search.relative_width(ranked[ranked["model"] != "kan-shared"], images))
+
+
 def test_a_line_for_each_cell_of_the_league(ranked):
     [axes] = figures.league(search.verdicts({"here": ranked, "there": ranked})).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["here", "there"]

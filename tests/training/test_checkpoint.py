@@ -211,6 +211,7 @@ train(model, images, TrainingConfig(epochs=4), on_step=die, checkpoint=sys.argv[
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_one_epoch_at_most(tmp_path):
     script, threads = tmp_path / "dies.py", str(torch.get_num_threads())
     script.write_text(DIES)

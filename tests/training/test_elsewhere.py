@@ -31,6 +31,7 @@ kanlib.load(result.record.path)(images.test.images)
 """
 
 
+@pytest.mark.slow
 def test_a_model_trains_where_there_is_no_unix(tmp_path):
     command = [sys.executable, "-c", ELSEWHERE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
