@@ -19,8 +19,8 @@ from kanlib.data import Images, Split, datasets, load_images
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-# No chance, and no clock: a busy machine is no failure. Yet examples differ a little from run to
-# run, for Hypothesis also draws constants of the modules that are imported so far.
+# A fixed seed, and no deadline: a busy machine is no failure. Examples may still differ, for
+# Hypothesis also draws constants of the modules that are imported so far.
 hypothesis.settings.register_profile(
     "kanlib",
     derandomize=True,
